@@ -1,0 +1,54 @@
+# Everything that this project does, each by one command. No command wants a virtual environment made by hand.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
+
+.PHONY: help demo test check format bench accuracy clean
+
+help:  ## show this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: .venv/demo  ## install, obtain Fashion-MNIST, train the reference network, show the result
+	$(BIN)/python -m minigrad data verify fashion-mnist || $(BIN)/python -m minigrad data fetch fashion-mnist \
+		|| (apt-get update -q && apt-get install -y -q dataset-fashion-mnist)
+	$(BIN)/python -m minigrad train fashion-mnist --recipe reference --seed 0 --out runs/demo
+
+test: .venv/test  ## install the test extra and run all tests
+	$(BIN)/python -m pytest -n auto --doctest-modules minigrad tests
+
+check: .venv/dev  ## lint, formatting, types, direction of imports
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m mypy
+	$(BIN)/lint-imports
+
+format: .venv/dev  ## format the code
+	$(BIN)/python -m ruff check --fix .
+	$(BIN)/python -m ruff format .
+
+bench: .venv/test  ## time a training step beside PyTorch's, and the imports
+	$(BIN)/python -m benchmarks.step
+	$(BIN)/python -m benchmarks.imports
+
+accuracy: .venv/test  ## train every network of the README's table over its seeds (about an hour)
+	$(BIN)/python -m benchmarks.accuracy
+
+clean:  ## remove what was built
+	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+.venv/made:
+	$(PYTHON) -m venv .venv || (apt-get update -q && apt-get install -y -q python3-venv && $(PYTHON) -m venv .venv)
+	touch $@
+
+.venv/demo: .venv/made setup.cfg constraints.txt
+	$(PIP) --editable ".[plot]"
+	touch $@
+
+.venv/test: .venv/made setup.cfg constraints.txt
+	$(PIP) --editable ".[test]"
+	touch $@
+
+.venv/dev: .venv/made setup.cfg constraints.txt
+	$(PIP) --editable ".[dev]"
+	touch $@

@@ -1,0 +1,34 @@
+"""minigrad: deep learning on NumPy without autograd.
+
+Every layer has a backward pass derived by hand, proven against finite differences and PyTorch; the loops are
+compiled by Numba when they first run.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from minigrad.nn.recording import no_grad
+from minigrad.nn.rng import manual_seed
+
+if TYPE_CHECKING:
+    from minigrad import data, gradcheck, io, models, nn, optim, plots, train
+
+__version__ = "0.1.0"
+__all__ = [
+    "data",
+    "gradcheck",
+    "io",
+    "manual_seed",
+    "models",
+    "nn",
+    "no_grad",
+    "optim",
+    "plots",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        return import_module(f"minigrad.{name}")
+    raise AttributeError(f"module 'minigrad' has no attribute {name!r}")

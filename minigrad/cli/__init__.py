@@ -1,0 +1,74 @@
+"""The command `minigrad`: one module for each command, imported with little, run with more."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+import minigrad
+from minigrad.cli import data, evaluate, info, predict, recipes, train
+from minigrad.cli.parser import Parser
+
+DESCRIPTION = """\
+minigrad trains neural networks on NumPy, with every gradient by hand.
+
+  minigrad train fashion-mnist --recipe reference --out runs/demo
+  minigrad evaluate runs/demo
+  minigrad predict runs/demo drawing.png"""
+INTERRUPTED = 130  # as shells count: 128 + SIGINT
+
+
+def make_parser() -> Parser:
+    """Return the parser of all commands."""
+    parser = Parser(prog="minigrad", description=DESCRIPTION, epilog="`minigrad COMMAND --help` explains a command.")
+    parser.add_argument("--version", action="version", version=f"minigrad {minigrad.__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, title="commands")
+    for command in (train, evaluate, predict, recipes, data, info):
+        command.add(commands)
+    return parser
+
+
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Return what the arguments say. A recipe's settings are the defaults of the options that are not given."""
+    parser = make_parser()
+    args, unknown = parser.parse_known_args(argv)
+    if unknown:
+        args.parser.error(f"unknown arguments: {' '.join(unknown)}")
+    if getattr(args, "recipe", None):
+        args.parser.set_defaults(**recipes.RECIPES[args.recipe].settings)
+        args = parser.parse_args(argv)
+    return args
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command that the arguments name, and return its exit code.
+
+    The code is 0 if all went well, 1 if the command could not do what it was asked to, 2 if the arguments are wrong,
+    130 after Ctrl-C. What is wrong is said on standard error.
+
+    Arguments:
+        argv: the arguments; by default those of the process.
+    """
+    try:
+        args = parse(argv)
+    except SystemExit as ending:
+        return int(ending.code or 0)
+    return _run(args)
+
+
+def _run(args: argparse.Namespace) -> int:
+    from minigrad.cli.errors import EXPECTED, explain
+
+    try:
+        code: int = args.run(args)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        print(f"{args.parser.prog}: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # of `minigrad predict ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except EXPECTED as error:
+        print(f"{args.parser.prog}: error: {explain(error)}", file=sys.stderr)
+        return 1
+    return code

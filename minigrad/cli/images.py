@@ -1,0 +1,94 @@
+"""Images in files of a user, as a model wants them."""
+
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from minigrad.cli.errors import CommandError
+from minigrad.data import read_idx
+
+Array = npt.NDArray[Any]
+NPY, GZIP = b"\x93NUMPY", b"\x1f\x8b"
+
+
+def read_images(file: str, shape: list[int], invert: bool) -> Array:
+    """Return the images of a file as bytes, or as float32 from 0 to 1: (N, *shape).
+
+    What kind of file it is, is told by its content.
+
+    Arguments:
+        file: IDX (gzipped or not), .npy, or any image that Pillow reads.
+        shape: (1, height, width), what the model wants.
+        invert: whether dark is to become light.
+
+    Raises:
+        CommandError: if it is none of these, or has another size.
+        OSError: if it cannot be read.
+    """
+    start = _first_bytes(file)
+    if start.startswith(NPY):
+        images = _as_images(file, _read_npy(file), shape)
+    elif start.startswith(GZIP) or (start[:2] == b"\0\0" and start[2:3] in b"\x08\x09\x0b\x0c\x0d\x0e"):
+        images = _as_images(file, read_idx(file), shape)
+    else:
+        return _read_picture(file, shape, invert)
+    if invert:
+        images = (255 if images.dtype == np.uint8 else np.float32(1)) - images
+    return images
+
+
+def _first_bytes(file: str) -> bytes:
+    with Path(file).open("rb") as opened:
+        return opened.read(len(NPY))
+
+
+def _read_npy(file: str) -> Array:
+    try:
+        array: Array = np.load(file, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise CommandError(f"{file}: not an array that can be read: {error}") from None
+    return array
+
+
+def _as_images(file: str, array: Array, shape: list[int]) -> Array:
+    """Return an array of images, or of one, in the form that a Loader takes."""
+    if array.size == 0:
+        raise CommandError(f"{file}: want images, got an empty array {array.shape}")
+    values = _as_pixels(file, array)
+    for tail in (shape, shape[1:], [prod(shape)]):
+        if list(array.shape[-len(tail) :]) == tail and array.ndim - len(tail) in (0, 1):
+            return values.reshape(-1, *shape)
+    height, width = shape[1:]
+    raise CommandError(f"{file}: want images of {height} x {width} pixels, got an array of shape {array.shape}")
+
+
+def _as_pixels(file: str, array: Array) -> Array:
+    """Return bytes as they are, other integers as bytes, other floats as float32."""
+    kind, top = ("floats", 1) if array.dtype.kind == "f" else ("integers", 255)
+    if array.dtype.kind not in "fiu":
+        raise CommandError(f"{file}: want integers from 0 to 255 or floats from 0 to 1, got {array.dtype}")
+    if not (array.min() >= 0 and array.max() <= top):  # said so that NaN is out of range, too
+        raise CommandError(f"{file}: want {kind} from 0 to {top}, got {array.min():g} to {array.max():g}")
+    return array.astype(np.float32 if kind == "floats" else np.uint8)
+
+
+def _read_picture(file: str, shape: list[int], invert: bool) -> Array:
+    try:
+        from PIL import Image, ImageOps
+    except ImportError:
+        raise CommandError(f"{file}: images need Pillow: pip install minigrad[image]") from None
+    ground = 255 if invert else 0  # behind what is transparent, and beside what is not square
+    try:
+        with Image.open(file) as opened:
+            picture = ImageOps.exif_transpose(opened)
+            if "A" in picture.getbands() or "transparency" in picture.info:
+                behind = Image.new("RGBA", picture.size, (ground, ground, ground, 255))
+                picture = Image.alpha_composite(behind, picture.convert("RGBA"))
+            _, height, width = shape
+            pixels = np.asarray(ImageOps.pad(picture.convert("L"), (width, height), color=ground))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise CommandError(f"{file}: neither an image that can be read, nor IDX, nor .npy: {error}") from None
+    return (255 - pixels if invert else pixels).reshape(1, *shape)

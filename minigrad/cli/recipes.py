@@ -1,0 +1,81 @@
+"""Recipes: settings of `minigrad train` that are known to do well, and the command that lists them."""
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from minigrad.cli.parser import Commands, add_command
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Defaults for `minigrad train`, under the names of its options. Options on the command line come first."""
+
+    what: str
+    settings: Mapping[str, Any]
+
+
+RECIPES = {
+    "reference": Recipe(
+        "The reference network: two hidden layers with batch normalisation and dropout, Adam at one learning rate.",
+        {
+            "model": "mlp",
+            "hidden": [512, 256],
+            "batch_norm": True,
+            "dropout": 0.2,
+            "label_smoothing": 0.1,
+            "optimizer": "adam",
+            "lr": 1e-3,
+            "weight_decay": 1e-4,
+            "epochs": 20,
+            "batch_size": 64,
+        },
+    ),
+    "best-mlp": Recipe(
+        "The most accurate fully connected network found so far: AdamW in one cycle, averaged weights.",
+        {
+            "model": "mlp",
+            "hidden": [1024, 512],
+            "batch_norm": True,
+            "dropout": 0.3,
+            "label_smoothing": 0.1,
+            "optimizer": "adamw",
+            "lr": 2e-3,
+            "weight_decay": 1e-2,
+            "schedule": "one-cycle",
+            "ema": 0.999,
+            "epochs": 20,
+            "batch_size": 128,
+        },
+    ),
+}
+
+
+def add(commands: Commands) -> None:
+    """Add the command `recipes`."""
+    add_command(commands, "recipes", run, "list the recipes of `minigrad train`")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print each recipe: its name, what it is, and its settings as options."""
+    for name, recipe in RECIPES.items():
+        print(f"{name}\n  {recipe.what}\n  {as_options(recipe.settings)}\n")
+    print("Use one with: minigrad train DATASET --recipe NAME. Options that you give come before those of the recipe.")
+    return 0
+
+
+def as_options(settings: Mapping[str, Any]) -> str:
+    """Return settings as they would be typed.
+
+    >>> as_options({"hidden": [512, 256], "batch_norm": True, "lr": 0.001})
+    '--hidden 512 256 --batch-norm --lr 0.001'
+    """
+    return " ".join(_as_option(f"--{name.replace('_', '-')}", value) for name, value in settings.items())
+
+
+def _as_option(flag: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return flag if value else flag.replace("--", "--no-", 1)
+    values = value if isinstance(value, list) else [value]
+    return " ".join([flag, *map(str, values)])

@@ -1,0 +1,155 @@
+"""`minigrad train`: its options, and the order of what it does."""
+
+import argparse
+from pathlib import Path
+
+from minigrad.cli import parser as kinds
+from minigrad.cli.parser import Commands, Parser, add_command
+from minigrad.cli.recipes import RECIPES
+from minigrad.data import CATALOG
+from minigrad.models import ACTIVATIONS
+
+EXAMPLE = """\
+example:
+  minigrad train fashion-mnist --model mlp --hidden 512 256 --batch-norm --dropout 0.2 --label-smoothing 0.1 \\
+    --optimizer adam --lr 1e-3 --weight-decay 1e-4 --epochs 20 --batch-size 64 --seed 0 --out runs/demo
+
+The model of the epoch with the best accuracy on the validation images is kept; the test images are looked at once,
+at the end. OUT then holds model.safetensors, config.json, history.json, metrics.json, curves.png and confusion.png.
+Ctrl-C ends a run early and keeps its best model; the same command with --resume goes on with it."""
+
+OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop", "adagrad")
+WITH_MOMENTUM = ("sgd", "rmsprop")
+SCHEDULES = ("constant", "cosine", "one-cycle", "step")
+LEARNING_RATES = {"sgd": 0.1, "adagrad": 0.01}  # of the others: 0.001
+# What does not change the result of a run, and is not part of its configuration.
+ASIDE = ("run", "parser", "data", "out", "progress", "quiet", "resume")
+
+
+def add(commands: Commands) -> None:
+    """Add the command `train`."""
+    parser = add_command(commands, "train", run, "train a network, and keep the best one", EXAMPLE)
+    parser.add_argument("dataset", choices=tuple(CATALOG), metavar="DATASET", help=f"one of {', '.join(CATALOG)}")
+    parser.add_argument(
+        "--recipe",
+        choices=tuple(RECIPES),
+        metavar="NAME",
+        help="take the defaults of the options below from a recipe (see `minigrad recipes`)",
+    )
+    _add_model(parser)
+    _add_training(parser)
+    _add_data(parser)
+    _add_run(parser)
+
+
+def _add_model(parser: Parser) -> None:
+    group = parser.add_argument_group("model")
+    yes_no = argparse.BooleanOptionalAction
+    group.add_argument("--model", choices=("mlp",), default="mlp", help="kind of network")
+    group.add_argument(
+        "--hidden",
+        nargs="*",
+        type=kinds.count,
+        default=[256],
+        metavar="UNITS",
+        help="units of each hidden layer; no number, no hidden layer (default: 256)",
+    )
+    group.add_argument(
+        "--activation",
+        choices=tuple(ACTIVATIONS),
+        default="relu",
+        metavar="NAME",
+        help=f"after each hidden layer: {', '.join(ACTIVATIONS)}",
+    )
+    group.add_argument("--batch-norm", action=yes_no, default=False, help="normalise before each activation")
+    group.add_argument(
+        "--dropout", type=kinds.below_one, default=0.0, metavar="P", help="share of hidden units dropped in training"
+    )
+
+
+def _add_training(parser: Parser) -> None:
+    group = parser.add_argument_group("training")
+    group.add_argument("--epochs", type=kinds.count, default=10, metavar="N", help="passes over the training images")
+    group.add_argument("--batch-size", type=kinds.count, default=64, metavar="N", help="images in a step")
+    group.add_argument("--optimizer", choices=OPTIMIZERS, default="adam", help="rule of the steps")
+    group.add_argument(
+        "--lr", type=kinds.positive, metavar="RATE", help="learning rate (default: sgd 0.1, adagrad 0.01, others 0.001)"
+    )
+    group.add_argument(
+        "--momentum", type=kinds.below_one, default=0.0, metavar="M", help=f"of {' and '.join(WITH_MOMENTUM)}"
+    )
+    group.add_argument(
+        "--schedule",
+        choices=SCHEDULES,
+        default="constant",
+        help="of the learning rate; one-cycle takes it as the highest one, step divides it by 10 twice",
+    )
+    group.add_argument(
+        "--weight-decay",
+        type=kinds.not_negative,
+        default=0.0,
+        metavar="W",
+        help="L2 penalty; adam scales it with the gradient, adamw does not",
+    )
+    group.add_argument("--l1", type=kinds.not_negative, default=0.0, metavar="W", help="L1 penalty")
+    group.add_argument(
+        "--label-smoothing", type=kinds.below_one, default=0.0, metavar="S", help="share of a label spread over all"
+    )
+    group.add_argument("--clip-norm", type=kinds.positive, metavar="NORM", help="largest L2 norm of all gradients")
+    group.add_argument(
+        "--ema", type=kinds.below_one, metavar="DECAY", help="average the weights, keeping this share in each step"
+    )
+    group.add_argument(
+        "--early-stopping", type=kinds.count, metavar="N", help="stop after N epochs without a better validation"
+    )
+    group.add_argument("--seed", type=kinds.seed, default=0, metavar="N", help="of everything that is random")
+
+
+def _add_data(parser: Parser) -> None:
+    group = parser.add_argument_group("data")
+    group.add_argument("--data", metavar="FOLDER", help="look for the data set here first")
+    group.add_argument(
+        "--validation",
+        type=kinds.count_or_share,
+        default=0.1,
+        metavar="PART",
+        help="training images set aside to choose the model by: a number, or a share below 1",
+    )
+    group.add_argument(
+        "--normalize",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="bring pixels to mean 0 and deviation 1 (otherwise they are between 0 and 1)",
+    )
+    group.add_argument(
+        "--limit", type=kinds.count, metavar="N", help="use only N training images, and as small a part of the others"
+    )
+
+
+def _add_run(parser: Parser) -> None:
+    group = parser.add_argument_group("run")
+    group.add_argument("--out", metavar="FOLDER", help="where to write (default: runs/DATASET)")
+    group.add_argument("--resume", action="store_true", help="go on with the interrupted run in OUT")
+    group.add_argument("--no-progress", dest="progress", action="store_false", help="say nothing before the end")
+    group.add_argument("--quiet", "-q", action="store_true", help="say nothing but errors")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train, measure, write and say what came out."""
+    _check(args)
+    from minigrad.cli import training
+
+    out = Path(args.out or f"runs/{args.dataset}")
+    options = {name: value for name, value in vars(args).items() if name not in ASIDE}
+    options["lr"] = args.lr or LEARNING_RATES.get(args.optimizer, 1e-3)
+    show = (lambda text: None) if args.quiet else print
+    return training.train(
+        options, out, args.data, resume=args.resume, show=show, progress=args.progress and not args.quiet
+    )
+
+
+def _check(args: argparse.Namespace) -> None:
+    if args.momentum and args.optimizer not in WITH_MOMENTUM:
+        args.parser.error(f"argument --momentum: {args.optimizer} has none, only {' and '.join(WITH_MOMENTUM)}")
+    if args.batch_norm and args.batch_size == 1:
+        args.parser.error("argument --batch-norm: cannot normalise over batches of one image")

@@ -1,0 +1,224 @@
+"""What `minigrad train` does: build, fit, measure, write."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minigrad import kernels, nn, optim
+from minigrad.cli.errors import CommandError
+from minigrad.cli.info import compiled_kernels, versions
+from minigrad.cli.measure import measure
+from minigrad.cli.report import Result, final_text, opening_text, write_pictures
+from minigrad.cli.run_folder import CHECKPOINT, CONFIG, HISTORY, METRICS, MODEL, Config, load_parts, write_json
+from minigrad.data import ArrayDataset, Loader
+from minigrad.files import user_cache
+from minigrad.io import save_state
+from minigrad.train import Averaging, Callback, Checkpoint, EarlyStopping, LRSchedule, NonFiniteError, Trainer
+from minigrad.train.callbacks import require_writable
+from minigrad.train.checkpoint import BEST, LAST
+
+Options = dict[str, Any]
+
+OPTIMIZERS: dict[str, type[optim.Optimizer]] = {
+    "sgd": optim.SGD,
+    "adam": optim.Adam,
+    "adamw": optim.AdamW,
+    "rmsprop": optim.RMSprop,
+    "adagrad": optim.Adagrad,
+}
+MONITOR = "val_accuracy"
+INTERRUPTED = 130  # as shells count: 128 + SIGINT
+
+
+def train(
+    options: Options, out: Path, folder: str | None, *, resume: bool, show: Callable[[str], None], progress: bool
+) -> int:
+    """Train, choose the model by the validation images, measure it, write all files; return the exit code.
+
+    Arguments:
+        options: those of the command that the result depends on, by name.
+        out: folder of the files, made if it is not there.
+        folder: where to look for the data first.
+        resume: whether to go on with the interrupted run in `out`.
+        show: takes a text for the user.
+        progress: whether the epochs are shown.
+    """
+    require_writable(out, "--out")
+    chosen = {name: options[name] for name in ("seed", "limit", "validation")}
+    parts = load_parts(options["dataset"], folder, **chosen)
+    config = describe(options, parts.train)
+    model = config.build_model(np.random.default_rng(options["seed"]))
+    batches = training_batches(config, parts.train)
+    trainer = make_trainer(config, model, len(batches), out / CHECKPOINT, progress)
+    _begin(trainer, config, out, resume)
+    show(opening_text(config, model, parts))
+    if kernels.backend() == "jit" and not compiled_kernels():
+        show(f"Compiling the kernels. They are kept in {user_cache()}.")
+    failure = _fit(trainer, batches, config.loader(parts.validation), options["epochs"])
+    if trainer.history:
+        result = Result(
+            measure(config, model, parts.validation),
+            measure(config, model, parts.test),
+            trainer.history,
+            trainer.history.best(MONITOR),
+        )
+        lack = _write(out, config, model, result)
+        show(final_text(config, result, out, lack))
+    return _end(trainer, out, failure, show)
+
+
+def describe(options: Options, data: ArrayDataset) -> Config:
+    """Return the configuration of a run with these options on these training images."""
+    names = ("hidden", "activation", "batch_norm", "dropout")
+    classes = list(data.classes or map(str, range(int(data.y.max()) + 1)))
+    sizes = {"in_features": prod(data.x.shape[1:]), "classes": len(classes)}
+    mean, std = mean_and_deviation(data.x) if options["normalize"] else (0.0, 1.0)
+    return Config(
+        dataset=options["dataset"],
+        classes=classes,
+        shape=list(data.x.shape[1:]),
+        mean=mean,
+        std=std,
+        model={"name": options["model"]} | sizes | {name: options[name] for name in names},
+        options=options,
+        versions=versions(),
+    )
+
+
+def mean_and_deviation(images: np.ndarray[Any, Any]) -> tuple[float, float]:
+    """Return the mean and the standard deviation of all pixels, bytes counting from 0 to 1; a deviation of 0 as 1.
+
+    >>> mean_and_deviation(np.array([[0, 255]], np.uint8))
+    (0.5, 0.5)
+    """
+    values = np.arange(256) / 255
+    # By blocks: `bincount` makes integers of eight bytes of all that it is given.
+    counts = sum(np.bincount(image.ravel(), minlength=256) for image in np.array_split(images, 64))
+    mean = counts @ values / images.size
+    return float(mean), float(np.sqrt(counts @ (values - mean) ** 2 / images.size)) or 1.0
+
+
+def training_batches(config: Config, data: ArrayDataset) -> Loader:
+    """Return the batches to train on. A last one of one image, which BatchNorm cannot take, is left out."""
+    size = config.options["batch_size"]
+    is_one_left = len(data) > size and len(data) % size == 1
+    return config.loader(data, size, shuffle=True, seed=config.options["seed"], drop_last=is_one_left)
+
+
+def make_trainer(config: Config, model: nn.Module, steps: int, checkpoint: Path, progress: bool) -> Trainer:
+    """Return a Trainer as the options say.
+
+    Arguments:
+        config: of the run.
+        model: to train.
+        steps: in an epoch.
+        checkpoint: folder of the checkpoints.
+        progress: whether the epochs are shown.
+    """
+    options = config.options
+    optimizer = make_optimizer(model, options)
+    callbacks: list[Callback] = []
+    schedule = make_schedule(optimizer, options, steps)
+    if schedule is not None:
+        callbacks.append(LRSchedule(schedule, every="step"))
+    callbacks.append(EarlyStopping(MONITOR, patience=options["early_stopping"] or options["epochs"]))
+    if options["ema"] is not None:
+        callbacks.append(Averaging(optim.EMA(model.parameters(), options["ema"])))
+    callbacks.append(Checkpoint(checkpoint, MONITOR))
+    return Trainer(
+        model,
+        config.loss(),
+        optimizer,
+        clip_norm=options["clip_norm"],
+        callbacks=callbacks,
+        progress=progress,
+    )
+
+
+def make_optimizer(model: nn.Module, options: Options) -> optim.Optimizer:
+    """Return the optimizer of the options."""
+    settings = {name: options[name] for name in ("lr", "weight_decay", "l1")}
+    if options["momentum"]:
+        settings["momentum"] = options["momentum"]
+    return OPTIMIZERS[options["optimizer"]](model.parameters(), **settings)
+
+
+def make_schedule(optimizer: optim.Optimizer, options: Options, steps: int) -> optim.LRScheduler | None:
+    """Return the schedule of the options, to be stepped after every batch; None for a constant learning rate.
+
+    Arguments:
+        optimizer: whose learning rate is set.
+        options: of the command.
+        steps: in an epoch.
+    """
+    total = steps * options["epochs"]
+    match options["schedule"]:
+        case "cosine":
+            return optim.CosineAnnealingLR(optimizer, total)
+        case "one-cycle":
+            cycles = "betas" in optimizer.defaults or bool(options["momentum"])
+            return optim.OneCycleLR(optimizer, options["lr"], total, cycle_momentum=cycles)
+        case "step":
+            return optim.MultiStepLR(optimizer, [total // 2, total * 3 // 4])
+    return None
+
+
+def _begin(trainer: Trainer, config: Config, out: Path, resume: bool) -> None:
+    """Leave a note of what this run is, for a later --resume; or go on with the run of such a note."""
+    folder = out / CHECKPOINT
+    if not resume:
+        _discard_checkpoint(folder)
+        require_writable(folder, "--out")
+        config.save(folder / CONFIG)
+        return
+    if not (folder / LAST).is_file():
+        raise CommandError(f"--resume: there is no interrupted run in {out}")
+    before = Config.load(folder / CONFIG).options
+    differing = [name for name, value in config.options.items() if before.get(name) != value]
+    if differing:
+        had = ", ".join(f"{name}={before.get(name)} (now {config.options[name]})" for name in differing)
+        raise CommandError(f"--resume: the run in {out} has {had}")
+    trainer.resume(folder)
+
+
+def _fit(trainer: Trainer, batches: Loader, checks: Loader, epochs: int) -> NonFiniteError | None:
+    """Train. A loss that is not finite is returned: what was learnt before it is kept."""
+    try:
+        trainer.fit(batches, checks, epochs)
+    except NonFiniteError as error:
+        return error
+    return None
+
+
+def _write(out: Path, config: Config, model: nn.Module, result: Result) -> str:
+    """Write all files; return why there are no pictures, or an empty string."""
+    save_state(out / MODEL, model.state_dict(), {"made by": f"minigrad {config.versions['minigrad']}"})
+    config.save(out / CONFIG)
+    result.history.save(out / HISTORY)
+    write_json(out / METRICS, result.as_json(config))
+    return write_pictures(out, config, result)
+
+
+def _end(trainer: Trainer, out: Path, failure: NonFiniteError | None, show: Callable[[str], None]) -> int:
+    is_interrupted = trainer.history.stopped == "interrupted"
+    if is_interrupted and trainer.history:
+        show("Interrupted. The same command with --resume goes on.")
+        return INTERRUPTED
+    _discard_checkpoint(out / CHECKPOINT)
+    if failure is not None:
+        raise failure
+    if is_interrupted:
+        show("Interrupted before the first epoch was over: there is nothing to keep.")
+    return INTERRUPTED if is_interrupted else 0
+
+
+def _discard_checkpoint(folder: Path) -> None:
+    """Remove the files of an unfinished run, and nothing that may lie there beside them."""
+    for name in (CONFIG, LAST, BEST):
+        (folder / name).unlink(missing_ok=True)
+    with suppress(OSError):
+        folder.rmdir()

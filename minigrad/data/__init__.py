@@ -1,0 +1,33 @@
+"""Data sets and how a training gets at them: IDX files, MNIST and Fashion-MNIST, splitting, batches."""
+
+from minigrad.data.arrays import ArrayDataset, split
+from minigrad.data.catalog import CATALOG, File, Source
+from minigrad.data.datasets import fashion_mnist, load, mnist
+from minigrad.data.download import fetch
+from minigrad.data.errors import DatasetError, IdxError
+from minigrad.data.idx import read_idx, write_idx
+from minigrad.data.loader import Loader, Samples
+from minigrad.data.store import FileCheck, Place, find, verify, where
+
+__all__ = [
+    "CATALOG",
+    "ArrayDataset",
+    "DatasetError",
+    "File",
+    "FileCheck",
+    "IdxError",
+    "Loader",
+    "Place",
+    "Samples",
+    "Source",
+    "fashion_mnist",
+    "fetch",
+    "find",
+    "load",
+    "mnist",
+    "read_idx",
+    "split",
+    "verify",
+    "where",
+    "write_idx",
+]

@@ -1,0 +1,57 @@
+"""The one decorator of compiled kernels: its flags and its cache."""
+
+import hashlib
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+
+from minigrad.files import user_cache
+
+# Without "nnan" and "ninf": those delete NaN checks, and a NaN loss would go unnoticed.
+FASTMATH = {"nsz", "arcp", "contract", "afn", "reassoc"}
+
+
+@cache
+def cache_directory() -> Path | None:
+    """Return where compiled kernels are kept, or None where no directory can be written.
+
+    Numba does not notice a change in a function imported from another file, so the directory's name holds a hash
+    of all kernel sources and of the versions that compiled them. (Numba itself keys each entry by the CPU.)
+    """
+    key = hashlib.sha256(f"{numba.__version__} {np.__version__} {sys.version}".encode())
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        key.update(source.read_bytes())
+    directory = user_cache() / f"kernels-{key.hexdigest()[:16]}"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory):
+            return directory
+    except OSError:
+        return None
+
+
+def jit(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Compile a kernel at its first call: IEEE division, no GIL, NaN-safe fast arithmetic, cached on disk."""
+    settings: dict[str, Any] = {"fastmath": FASTMATH, "error_model": "numpy", "nogil": True} | options
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        directory = cache_directory()
+        if directory is None:
+            compiled: Callable[..., Any] = numba.njit(**settings)(function)
+            return compiled
+        # Numba reads its global setting once, when the function is decorated: set it for that moment only.
+        config: Any = numba.config
+        previous, config.CACHE_DIR = config.CACHE_DIR, str(directory)
+        try:
+            compiled = numba.njit(cache=True, **settings)(function)
+        finally:
+            config.CACHE_DIR = previous
+        return compiled
+
+    return decorate

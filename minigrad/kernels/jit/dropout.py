@@ -1,0 +1,27 @@
+"""Dropout: a mask computed from a key and the element's number."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from minigrad.kernels.jit._jit import jit
+
+Array = npt.NDArray[Any]
+
+
+@jit()
+def _mix(h: np.uint32) -> np.uint32:
+    h = np.uint32(np.uint32(h ^ np.uint32(h >> np.uint32(16))) * np.uint32(0x7FEB352D))
+    h = np.uint32(np.uint32(h ^ np.uint32(h >> np.uint32(15))) * np.uint32(0x846CA68B))
+    return np.uint32(h ^ np.uint32(h >> np.uint32(16)))
+
+
+@jit()
+def dropout(x: Array, key0: int, key1: int, threshold: int, scale: float, y: Array) -> None:
+    """y_i = scale x_i where hash(i; key0, key1) >= threshold, else 0. All three are 32-bit."""
+    k0, k1, least = np.uint32(key0), np.uint32(key1), np.uint32(threshold)
+    factor, zero = x.dtype.type(scale), x.dtype.type(0)
+    for i in range(x.size):
+        h = _mix(np.uint32(_mix(np.uint32(np.uint32(i) ^ k0)) ^ k1))
+        y[i] = x[i] * factor if h >= least else zero

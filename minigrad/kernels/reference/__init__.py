@@ -1,0 +1,1 @@
+"""The kernels in plain NumPy: what each one means."""

@@ -1,0 +1,363 @@
+"""Activations: y = f(x), element by element, and the two that couple a row (Softmax, LogSoftmax)."""
+
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from minigrad import kernels
+from minigrad.nn.module import Module
+from minigrad.nn.parameter import Array, Parameter
+from minigrad.nn.rows import from_rows, to_rows
+
+
+class _Elementwise(Module):
+    """y_i = f(x_i), dx_i = f'(x_i) dy_i. A class names its kernels, what they save, and their arguments."""
+
+    kernel: str
+    saves: ClassVar[Literal["x", "y"]] = "x"
+
+    def _arguments(self) -> tuple[float, ...]:
+        return ()
+
+    def _forward(self, x: Array) -> tuple[Array, Array]:
+        x = self._input(x)
+        y = np.empty_like(x)
+        getattr(kernels, f"{self.kernel}_forward")(x.reshape(-1), *self._arguments(), y.reshape(-1))
+        return y, x if self.saves == "x" else y
+
+    def _backward(self, saved: Array, dy: Array) -> Array:
+        dx = np.empty_like(dy)
+        backward = getattr(kernels, f"{self.kernel}_backward")
+        backward(dy.reshape(-1), *self._arguments(), saved.reshape(-1), dx.reshape(-1))
+        return dx
+
+
+class ReLU(_Elementwise):
+    r"""y = max(x, 0). NaN stays NaN.
+
+    Backward: dx = dy where y > 0, else 0.
+
+    Saved: y.
+
+    >>> ReLU()(np.array([-1.0, 2.0])).tolist()
+    [0.0, 2.0]
+    """
+
+    kernel = "relu"
+    saves = "y"
+
+
+class LeakyReLU(_Elementwise):
+    r"""y = x where x > 0, else s x.
+
+    Arguments:
+        negative_slope: s.
+
+    Backward: dx = dy where x > 0, else s dy.
+
+    Saved: x.
+
+    >>> LeakyReLU(0.1)(np.array([-1.0, 2.0])).tolist()
+    [-0.1, 2.0]
+    """
+
+    kernel = "leaky_relu"
+
+    def __init__(self, negative_slope: float = 0.01) -> None:
+        super().__init__()
+        self.negative_slope = negative_slope
+
+    def _arguments(self) -> tuple[float, ...]:
+        return (self.negative_slope,)
+
+    def extra_repr(self) -> str:
+        """Return the slope."""
+        return f"negative_slope={self.negative_slope}"
+
+
+class PReLU(Module):
+    r"""y = x where x > 0, else w_c x, with a trained slope for each channel c (axis 1), or one for all.
+
+    Arguments:
+        num_parameters: 1, or the number of channels C.
+        init: the slopes' initial value.
+
+    Shape:
+        x: (N, C, *), y: the same. With one slope any shape.
+
+    Parameters:
+        weight: (num_parameters,).
+
+    Backward: dx = dy where x > 0, else w_c dy; dw_c = Σ_{x ≤ 0} x dy over the channel.
+
+    Saved: x.
+
+    >>> PReLU()(np.array([-1.0, 2.0], np.float32)).tolist()
+    [-0.25, 2.0]
+    """
+
+    def __init__(self, num_parameters: int = 1, init: float = 0.25) -> None:
+        super().__init__()
+        self.num_parameters = num_parameters
+        self.weight = Parameter(np.full(num_parameters, init, np.float32))
+
+    def _by_channel(self, x: Array) -> Array:
+        """View x as (N, C, rest)."""
+        return x.reshape(1, 1, -1) if self.num_parameters == 1 else x.reshape(*x.shape[:2], -1)
+
+    def _forward(self, x: Array) -> tuple[Array, Array]:
+        C = self.num_parameters
+        x = self._input(x, f"(N, {C}, *)", C == 1 or (x.ndim >= 2 and x.shape[1] == C))
+        y = np.empty_like(x)
+        kernels.prelu_forward(self._by_channel(x), self.weight.data, self._by_channel(y))
+        return y, x
+
+    def _backward(self, x: Array, dy: Array) -> Array:
+        dx = np.empty_like(x)
+        x3, dy3, dx3 = self._by_channel(x), self._by_channel(dy), self._by_channel(dx)
+        kernels.prelu_backward(dy3, self.weight.data, x3, self.weight.grad, dx3)
+        return dx
+
+    def extra_repr(self) -> str:
+        """Return the number of slopes."""
+        return f"num_parameters={self.num_parameters}"
+
+
+class ELU(_Elementwise):
+    r"""y = x where x > 0, else α (eˣ - 1).
+
+    Arguments:
+        alpha: α.
+
+    Backward: dx = dy where x > 0, else α eˣ dy.
+
+    Saved: x.
+
+    >>> ELU()(np.array([0.0, 2.0])).tolist()
+    [0.0, 2.0]
+    """
+
+    kernel = "elu"
+
+    def __init__(self, alpha: float = 1.0) -> None:
+        super().__init__()
+        self.alpha = alpha
+
+    def _arguments(self) -> tuple[float, ...]:
+        return self.alpha, 1.0
+
+    def extra_repr(self) -> str:
+        """Return α."""
+        return f"alpha={self.alpha}"
+
+
+class SELU(_Elementwise):
+    r"""y = λ ELU_α(x), with α and λ such that mean 0 and variance 1 persist (Klambauer et al., 2017).
+
+    Backward: dx = λ dy where x > 0, else λ α eˣ dy.
+
+    Saved: x.
+
+    >>> SELU()(np.array([0.0, 1.0])).round(4).tolist()
+    [0.0, 1.0507]
+    """
+
+    kernel = "elu"
+    alpha: ClassVar[float] = 1.6732632423543772848170429916717
+    scale: ClassVar[float] = 1.0507009873554804934193349852946
+
+    def _arguments(self) -> tuple[float, ...]:
+        return self.alpha, self.scale
+
+
+class GELU(_Elementwise):
+    r"""y = x Φ(x), with Φ the standard normal distribution function (Hendrycks and Gimpel, 2016).
+
+    Arguments:
+        approximate: "none" for Φ(x) = (1 + erf(x / √2)) / 2; "tanh" for
+            Φ(x) ≈ (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2.
+
+    Backward: dx = (Φ(x) + x Φ'(x)) dy; exact: Φ'(x) = φ(x) = e^(-x²/2) / √(2π); with t the tanh:
+        Φ'(x) = (1 - t²) √(2/π) (1 + 3 * 0.044715 x²) / 2.
+
+    Saved: x.
+
+    >>> GELU()(np.array([0.0, 1.0])).round(4).tolist()
+    [0.0, 0.8413]
+    """
+
+    def __init__(self, approximate: str = "none") -> None:
+        super().__init__()
+        if approximate not in ("none", "tanh"):
+            raise ValueError(f"GELU: want approximate 'none' or 'tanh', got {approximate!r}")
+        self.approximate = approximate
+        self.kernel = "gelu" if approximate == "none" else "gelu_tanh"
+
+    def extra_repr(self) -> str:
+        """Return the formula."""
+        return f"approximate={self.approximate!r}"
+
+
+class SiLU(_Elementwise):
+    r"""y = x σ(x), with σ the sigmoid.
+
+    Backward: dx = (σ(x) + x σ(x) (1 - σ(x))) dy.
+
+    Saved: x.
+
+    >>> SiLU()(np.array([0.0, 1.0])).round(4).tolist()
+    [0.0, 0.7311]
+    """
+
+    kernel = "silu"
+
+
+class Tanh(_Elementwise):
+    r"""y = tanh(x).
+
+    Backward: dx = (1 - y²) dy.
+
+    Saved: y.
+
+    >>> Tanh()(np.array([0.0, 1.0])).round(4).tolist()
+    [0.0, 0.7616]
+    """
+
+    kernel = "tanh"
+    saves = "y"
+
+
+class Sigmoid(_Elementwise):
+    r"""y = σ(x) = 1 / (1 + e⁻ˣ).
+
+    Backward: dx = y (1 - y) dy.
+
+    Saved: y.
+
+    >>> Sigmoid()(np.array([0.0, 1.0])).round(4).tolist()
+    [0.5, 0.7311]
+    """
+
+    kernel = "sigmoid"
+    saves = "y"
+
+
+class Hardtanh(_Elementwise):
+    r"""y = min(max(x, min_val), max_val).
+
+    Arguments:
+        min_val: lower bound.
+        max_val: upper bound.
+
+    Backward: dx = dy where min_val < x < max_val, else 0.
+
+    Saved: x.
+
+    >>> Hardtanh()(np.array([-3.0, 0.5])).tolist()
+    [-1.0, 0.5]
+    """
+
+    kernel = "hardtanh"
+
+    def __init__(self, min_val: float = -1.0, max_val: float = 1.0) -> None:
+        super().__init__()
+        if min_val >= max_val:
+            raise ValueError(f"Hardtanh: want min_val < max_val, got {min_val} and {max_val}")
+        self.min_val, self.max_val = min_val, max_val
+
+    def _arguments(self) -> tuple[float, ...]:
+        return self.min_val, self.max_val
+
+    def extra_repr(self) -> str:
+        """Return the bounds."""
+        return f"min_val={self.min_val}, max_val={self.max_val}"
+
+
+class Softplus(_Elementwise):
+    r"""y = log(1 + e^(βx)) / β; y = x where βx > threshold (there they agree to rounding).
+
+    Arguments:
+        beta: β.
+        threshold: above it the line is used.
+
+    Backward: dx = σ(βx) dy.
+
+    Saved: x.
+
+    >>> Softplus()(np.array([0.0])).round(4).tolist()
+    [0.6931]
+    """
+
+    kernel = "softplus"
+
+    def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
+        super().__init__()
+        self.beta, self.threshold = beta, threshold
+
+    def _arguments(self) -> tuple[float, ...]:
+        return self.beta, self.threshold
+
+    def extra_repr(self) -> str:
+        """Return β and the threshold."""
+        return f"beta={self.beta}, threshold={self.threshold}"
+
+
+class _AlongAxis(Module):
+    """A function of the vectors along one axis."""
+
+    kernel: ClassVar[str]
+
+    def __init__(self, dim: int = -1) -> None:
+        super().__init__()
+        self.dim = dim
+
+    def _forward(self, x: Array) -> tuple[Array, Array]:
+        x = self._input(x, f"with an axis {self.dim}", -x.ndim <= self.dim < x.ndim)
+        rows = to_rows(x, self.dim)
+        y = np.empty_like(rows)
+        getattr(kernels, f"{self.kernel}_forward")(rows, y)
+        return from_rows(y, x.shape, self.dim), y
+
+    def _backward(self, y: Array, dy: Array) -> Array:
+        rows = to_rows(dy, self.dim)
+        dx = np.empty_like(rows)
+        getattr(kernels, f"{self.kernel}_backward")(rows, y, dx)
+        return from_rows(dx, dy.shape, self.dim)
+
+    def extra_repr(self) -> str:
+        """Return the axis."""
+        return f"dim={self.dim}"
+
+
+class Softmax(_AlongAxis):
+    r"""y_i = e^(x_i) / Σ_j e^(x_j) along one axis.
+
+    Arguments:
+        dim: the axis, the last by default.
+
+    Backward: ∂y_i/∂x_j = y_i (δ_ij - y_j), so dx_j = y_j (dy_j - Σ_i y_i dy_i).
+
+    Saved: y.
+
+    >>> Softmax()(np.zeros((1, 4))).tolist()
+    [[0.25, 0.25, 0.25, 0.25]]
+    """
+
+    kernel = "softmax"
+
+
+class LogSoftmax(_AlongAxis):
+    r"""y_i = x_i - log Σ_j e^(x_j) along one axis.
+
+    Arguments:
+        dim: the axis, the last by default.
+
+    Backward: ∂y_i/∂x_j = δ_ij - e^(y_j), so dx_j = dy_j - e^(y_j) Σ_i dy_i.
+
+    Saved: y.
+
+    >>> LogSoftmax()(np.zeros((1, 4))).round(4).tolist()
+    [[-1.3863, -1.3863, -1.3863, -1.3863]]
+    """
+
+    kernel = "log_softmax"

@@ -1,0 +1,70 @@
+"""Dropout: a mask that nobody stores, because it can be computed again."""
+
+import numpy as np
+
+from minigrad import kernels
+from minigrad.nn.module import Module
+from minigrad.nn.parameter import Array
+from minigrad.nn.rng import generator
+
+
+class Dropout(Module):
+    r"""y = m x / (1 - p) in training, with m_i = 0 with probability p, else 1; y = x in evaluation.
+
+    Whether element i is kept is a pure function of (seed, step, i); the seed is drawn once for each layer, the step
+    counts its training forwards. So a run can be repeated and resumed exactly, by any number of threads.
+
+    Arguments:
+        p: probability of a zero, in [0, 1].
+        rng: generator or seed from which this layer's seed is drawn.
+
+    Shape:
+        x: any, y: the same. In evaluation, and with p = 0, y is x itself.
+
+    Backward: dx = m dy / (1 - p).
+
+    Saved: seed and step. The mask is computed again.
+
+    >>> Dropout(0.5, rng=0)(np.ones(8, np.float32)).tolist()
+    [2.0, 2.0, 2.0, 0.0, 2.0, 0.0, 2.0, 0.0]
+    """
+
+    def __init__(self, p: float = 0.5, *, rng: np.random.Generator | int | None = None) -> None:
+        super().__init__()
+        if not 0 <= p <= 1:
+            raise ValueError(f"Dropout: want a probability p in [0, 1], got {p}")
+        self.p = p
+        self.seed = int(generator(rng).integers(2**63))
+        self.step = 0
+
+    def _forward(self, x: Array) -> tuple[Array, tuple[int, int] | None]:
+        x = self._input(x)
+        if not self.training or self.p == 0:
+            return x, None
+        key = stream_key(self.seed, self.step)
+        self.step += 1
+        return self._apply(key, x), key
+
+    def _backward(self, saved: tuple[int, int] | None, dy: Array) -> Array:
+        return dy if saved is None else self._apply(saved, dy)
+
+    def _apply(self, key: tuple[int, int], x: Array) -> Array:
+        """Return x with the elements of mask `key` dropped and the others scaled up."""
+        y = np.empty_like(x)
+        scale = 1 / (1 - self.p) if self.p < 1 else 0.0
+        threshold = min(round(self.p * 2**32), 2**32 - 1)
+        kernels.dropout(x.reshape(-1), key[0], key[1], threshold, scale, y.reshape(-1))
+        return y
+
+    def extra_repr(self) -> str:
+        """Return p."""
+        return f"p={self.p}"
+
+
+def stream_key(seed: int, step: int) -> tuple[int, int]:
+    """Return the two 32-bit keys of mask number `step` of a stream: SplitMix64 (Steele et al., 2014)."""
+    z = (seed + 0x9E3779B97F4A7C15 * (step + 1)) % 2**64
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+    z = (z ^ z >> 27) * 0x94D049BB133111EB % 2**64
+    z ^= z >> 31
+    return z >> 32, z % 2**32

@@ -1,0 +1,108 @@
+"""Loss: what every loss is. `value = loss(output, target)`, `doutput = loss.backward()`."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, final
+
+import numpy as np
+import numpy.typing as npt
+
+from minigrad.nn.module import FLOATS
+from minigrad.nn.parameter import Array
+from minigrad.nn.recording import SavedStack, is_recording
+
+Value = float | Array
+
+
+class Loss(ABC):
+    r"""A number that says how far an output is from its target, and its gradient.
+
+    With losses l_i, the class's own weights w_i (1 where it has none) and sample weights s_i:
+    "sum" is Σ s_i l_i, "mean" is Σ s_i l_i / Σ s_i w_i, "none" is the array s_i l_i.
+
+    The author of a loss writes `_forward(x, target) -> (losses, weights, saved)` (weights None for ones) and
+    `_backward(saved, dlosses) -> dx`.
+
+    Arguments:
+        reduction: "mean", "sum" or "none".
+    """
+
+    def __init__(self, reduction: str = "mean") -> None:
+        if reduction not in ("mean", "sum", "none"):
+            raise ValueError(f"{type(self).__name__}: want reduction 'mean', 'sum' or 'none', got {reduction!r}")
+        self.reduction = reduction
+        self._saved = SavedStack()
+
+    @abstractmethod
+    def _forward(self, x: Array, target: Array) -> tuple[Array, Array | None, Any]:
+        """Return the losses, their weights in a mean, and what `_backward` needs."""
+
+    @abstractmethod
+    def _backward(self, saved: Any, dlosses: Array) -> Array:
+        """Return the gradient with respect to x."""
+
+    @final
+    def __call__(self, x: Array, target: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> Value:
+        """Return the loss: a float, or an array where the reduction is "none".
+
+        Arguments:
+            x: the model's output.
+            target: what it should be.
+            sample_weight: a weight for each sample, (N,).
+        """
+        value, saved = self._evaluate(x, target, sample_weight)
+        if is_recording():
+            self._saved.push(type(self).__name__, saved)
+        return value
+
+    @final
+    def backward(self, dvalue: float | Array = 1.0) -> Array:
+        """Return the gradient of the last loss with respect to x, times `dvalue` (an array for "none")."""
+        dx = self._pull(self._saved.last(type(self).__name__), dvalue)
+        self._saved.pop()
+        return dx
+
+    @final
+    def vjp(
+        self, x: Array, target: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
+    ) -> tuple[Value, Callable[..., Array]]:
+        """Return the loss and its pullback `dvalue -> dx`."""
+        value, saved = self._evaluate(x, target, sample_weight)
+        return value, lambda dvalue=1.0: self._pull(saved, dvalue)
+
+    def _evaluate(self, x: Array, target: npt.ArrayLike, sample_weight: npt.ArrayLike | None) -> tuple[Value, Any]:
+        if not isinstance(x, np.ndarray) or x.dtype not in FLOATS or x.size == 0:
+            got = f"{x.dtype} {x.shape}" if isinstance(x, np.ndarray) else type(x).__name__
+            raise self._error(f"want a non-empty float32 or float64 array, got {got}")
+        losses, weights, saved = self._forward(np.ascontiguousarray(x).reshape(x.shape), np.asarray(target))
+        factor = np.ones((), x.dtype) if sample_weight is None else self._sample_factor(sample_weight, losses)
+        weighted = losses if sample_weight is None else losses * factor
+        if self.reduction == "none":
+            return weighted.copy(), (saved, losses.shape, factor)
+        total = float(weighted.sum(dtype=np.float64))
+        if self.reduction == "mean":
+            norm = np.broadcast_to(factor, losses.shape) if weights is None else weights * factor
+            count = norm.sum(dtype=np.float64)
+            with np.errstate(invalid="ignore", divide="ignore"):  # all ignored: NaN, as in PyTorch
+                total, factor = float(total / count), (factor / count).astype(x.dtype)
+        return total, (saved, losses.shape, factor)
+
+    def _pull(self, saved: Any, dvalue: float | Array) -> Array:
+        inner, shape, factor = saved
+        if np.ndim(dvalue) and np.shape(dvalue) != shape:
+            raise self._error(f"backward wants a cotangent of shape {shape}, got {np.shape(dvalue)}")
+        dlosses = np.broadcast_to(factor * np.asarray(dvalue, factor.dtype), shape)
+        return self._backward(inner, np.ascontiguousarray(dlosses).reshape(shape))
+
+    def _sample_factor(self, sample_weight: npt.ArrayLike, losses: Array) -> Array:
+        factor = np.asarray(sample_weight, losses.dtype)
+        if losses.ndim == 0 or factor.shape != losses.shape[:1]:
+            raise self._error(f"want one sample weight for each of {losses.shape[:1]}, got {factor.shape}")
+        return factor.reshape(-1, *[1] * (losses.ndim - 1))
+
+    def _error(self, message: str) -> ValueError:
+        return ValueError(f"{type(self).__name__}: {message}")
+
+    def __repr__(self) -> str:
+        shown = (f"{name}={value!r}" for name, value in vars(self).items() if not name.startswith("_"))
+        return f"{type(self).__name__}({', '.join(shown)})"

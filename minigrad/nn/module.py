@@ -1,0 +1,273 @@
+"""Module: what every layer, container and model is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Self, final
+
+import numpy as np
+import numpy.typing as npt
+
+from minigrad.nn.errors import BackwardError, LayerError, path_of
+from minigrad.nn.parameter import Array, Parameter
+from minigrad.nn.recording import SavedStack, enable_grad, is_recording
+
+if TYPE_CHECKING:
+    from minigrad.nn.observe import Summary
+
+FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+_Form = tuple[tuple[int, ...], np.dtype[Any]]  # shape and dtype of an output
+
+
+class Module(ABC):
+    """A function of one array, with parameters and a backward pass written by hand.
+
+    The author of a layer writes two functions, and nothing else:
+
+    - `_forward(x) -> (y, saved)`, pure in `x`; `saved` is exactly what the backward needs;
+    - `_backward(saved, dy) -> dx`, which adds to the parameters' gradients: `self.weight.grad += dw`.
+
+    `_forward` never writes to `x`, `_backward` never to `dy` or `saved`. A block made of other modules calls their
+    `_forward` and `_backward` and keeps their saved values inside its own.
+
+    Attributes are the registry: a `Parameter` is a parameter, a `Module` (or a list of them) a child, a NumPy array
+    a buffer (state that is saved but not trained). Names that begin with an underscore are left out.
+    """
+
+    def __init__(self) -> None:
+        self.training = True
+        self._saved = SavedStack()
+
+    @abstractmethod
+    def _forward(self, x: Array) -> tuple[Array, Any]:
+        """Return the output, and what `_backward` needs."""
+
+    @abstractmethod
+    def _backward(self, saved: Any, dy: Array) -> Array:
+        """Add to the parameters' gradients and return the gradient with respect to the input."""
+
+    # ------------------------------------------------------------------------------------------------ calling
+
+    @final
+    def __call__(self, x: Array) -> Array:
+        """Return the output. Outside `no_grad()`, keep what `backward` needs, last in, first out."""
+        y, saved = self._checked_forward(x)
+        if is_recording():
+            self._saved.push(type(self).__name__, ((y.shape, y.dtype), saved))
+        return y
+
+    @final
+    def backward(self, dy: Array) -> Array:
+        """Return the gradient with respect to the input of the last forward; add to all parameters' gradients.
+
+        Arguments:
+            dy: the gradient with respect to the output, of the output's shape and dtype.
+        """
+        form, saved = self._saved.last(type(self).__name__)
+        self._check_cotangent(form, dy)
+        self._saved.pop()
+        return self._backward(saved, np.ascontiguousarray(dy))
+
+    @final
+    def vjp(self, x: Array) -> tuple[Array, Callable[[Array], Array]]:
+        """Return the output and its pullback `dy -> dx`. Re-entrant: pullbacks may be called in any order.
+
+        >>> from minigrad import nn
+        >>> import numpy as np
+        >>> y, pullback = nn.Tanh().vjp(np.zeros((2, 3)))
+        >>> pullback(np.ones((2, 3))).tolist()
+        [[1.0, 1.0, 1.0], [1.0, 1.0, 1.0]]
+        """
+        with enable_grad():
+            y, saved = self._checked_forward(x)
+        form = (y.shape, y.dtype)
+
+        def pullback(dy: Array) -> Array:
+            self._check_cotangent(form, dy)
+            return self._backward(saved, np.ascontiguousarray(dy))
+
+        return y, pullback
+
+    def _checked_forward(self, x: Array) -> tuple[Array, Any]:
+        if not isinstance(x, np.ndarray):
+            raise LayerError(self, f"want a NumPy array, got {type(x).__name__}")
+        try:
+            return self._forward(x)
+        except LayerError as error:
+            raise error.seen_from(self) from None
+
+    def _check_cotangent(self, form: _Form, dy: Array) -> None:
+        shape, dtype = form
+        if not isinstance(dy, np.ndarray) or dy.shape != shape or dy.dtype != dtype:
+            got = f"{dy.dtype} {dy.shape}" if isinstance(dy, np.ndarray) else type(dy).__name__
+            raise BackwardError(f"{type(self).__name__}.backward: want dy like the output, {dtype} {shape}; got {got}")
+
+    def _input(self, x: Array, want: str = "any shape", fits: bool = True) -> Array:
+        """Return `x` as a kernel wants it: contiguous and writeable; or raise what is wrong with it.
+
+        Arguments:
+            x: what came, to be float32 or float64, like this layer's parameters, and not empty.
+            want: the shape that the layer wants, in words for the message.
+            fits: whether the shape of `x` is so.
+        """
+        if x.dtype not in FLOATS:
+            raise LayerError(self, f"want float32 or float64 input, got {x.dtype} {x.shape}")
+        for name, array in vars(self).items():
+            if isinstance(array, Parameter) and array.dtype != x.dtype:
+                raise LayerError(self, f"input is {x.dtype}, {name} is {array.dtype}: convert one of them")
+        if not fits:
+            raise LayerError(self, f"want input of shape {want}, got {x.shape}")
+        if x.size == 0:
+            raise LayerError(self, f"want a non-empty input, got shape {x.shape}")
+        return x if x.flags.c_contiguous and x.flags.writeable else np.array(x, order="C")
+
+    # ------------------------------------------------------------------------------------------------ walking
+
+    def _attributes(self) -> Iterator[tuple[str, Any]]:
+        return ((name, value) for name, value in vars(self).items() if not name.startswith("_"))
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """Yield the direct children with their names, in the order in which they were assigned."""
+        for name, value in self._attributes():
+            if isinstance(value, Module):
+                yield name, value
+            elif isinstance(value, (list, tuple)):
+                yield from ((f"{name}.{i}", item) for i, item in enumerate(value) if isinstance(item, Module))
+
+    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+        """Yield this module and all below it with their dotted paths. One that is shared comes once for each path."""
+        yield prefix, self
+        for name, child in self.named_children():
+            yield from child.named_modules(f"{prefix}.{name}" if prefix else name)
+
+    def modules(self) -> Iterator[Module]:
+        """Yield this module and all below it, each once."""
+        yield from {id(module): module for _, module in self.named_modules()}.values()
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """Yield every parameter once, with its dotted name (of a shared one: the first)."""
+        seen: set[int] = set()
+        for name, value in self._named_state():
+            if isinstance(value, Parameter) and id(value) not in seen:
+                seen.add(id(value))
+                yield name, value
+
+    def own_parameters(self) -> list[Parameter]:
+        """Return the parameters of this module alone, without its children's."""
+        return [value for _, value in self._attributes() if isinstance(value, Parameter)]
+
+    def parameters(self) -> Iterator[Parameter]:
+        """Yield every parameter once."""
+        return (parameter for _, parameter in self.named_parameters())
+
+    def named_buffers(self) -> Iterator[tuple[str, Array]]:
+        """Yield the arrays that are state but not trained, with their dotted names."""
+        return ((name, value) for name, value in self._named_state() if isinstance(value, np.ndarray))
+
+    def _named_state(self) -> Iterator[tuple[str, Parameter | Array]]:
+        for prefix, module in self.named_modules():
+            for name, value in module._attributes():
+                if isinstance(value, (Parameter, np.ndarray)):
+                    yield (f"{prefix}.{name}" if prefix else name), value
+
+    # -------------------------------------------------------------------------------------------------- state
+
+    def state_dict(self) -> dict[str, Array]:
+        """Return copies of all parameters and buffers under PyTorch's keys."""
+        return {
+            name: (value.data if isinstance(value, Parameter) else value).copy() for name, value in self._named_state()
+        }
+
+    def load_state_dict(self, state: Mapping[str, npt.ArrayLike], strict: bool = True) -> None:
+        """Copy `state` into the parameters and buffers, converted to their dtype.
+
+        Arguments:
+            state: arrays by name, as `state_dict()` gives them.
+            strict: whether a key that is missing or unknown is an error. A wrong shape always is.
+
+        Raises:
+            ValueError: listing every key that does not fit. Nothing has been written then.
+        """
+        own = dict(self._named_state())
+        arrays = {name: np.asarray(value) for name, value in state.items()}
+        problems = [f"missing: {name} {own[name].shape}" for name in own if strict and name not in arrays]
+        problems += [f"unexpected: {name} {arrays[name].shape}" for name in arrays if strict and name not in own]
+        problems += [
+            f"shape: {name} is {own[name].shape}, got {array.shape}"
+            for name, array in arrays.items()
+            if name in own and own[name].shape != array.shape
+        ]
+        if problems:
+            raise ValueError(f"{type(self).__name__}.load_state_dict:\n  " + "\n  ".join(problems))
+        for name, array in arrays.items():
+            if name in own:
+                value = own[name]
+                (value.data if isinstance(value, Parameter) else value)[...] = array
+
+    def to(self, dtype: npt.DTypeLike) -> Self:
+        """Convert all parameters and floating buffers to float32 or float64, in place. Make optimizers afterwards."""
+        dtype = np.dtype(dtype)
+        if dtype not in FLOATS:
+            raise ValueError(f"{type(self).__name__}.to: want float32 or float64, got {dtype}")
+        for module in self.modules():
+            for name, value in module._attributes():
+                if isinstance(value, Parameter):
+                    value.data, value.grad = value.data.astype(dtype), value.grad.astype(dtype)
+                elif isinstance(value, np.ndarray) and value.dtype in FLOATS:
+                    setattr(module, name, value.astype(dtype))
+        return self
+
+    def zero_grad(self) -> None:
+        """Set all gradients to zero."""
+        for parameter in self.parameters():
+            parameter.zero_grad()
+
+    def train(self, mode: bool = True) -> Self:
+        """Let Dropout drop and BatchNorm use the batch's statistics, here and below."""
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self) -> Self:
+        """Let Dropout pass and BatchNorm use its running statistics, here and below."""
+        return self.train(False)
+
+    # ------------------------------------------------------------------------------------------------ showing
+
+    def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
+        """Return the multiply-adds of one forward that turns `x_shape` into `y_shape`; 0 where they do not count."""
+        return 0
+
+    def summary(self, input_shape: tuple[int, ...], dtype: npt.DTypeLike = np.float32) -> Summary:
+        """Return a table of every layer's output shape, parameters, multiply-adds and activation bytes.
+
+        Arguments:
+            input_shape: with the batch, for example (1, 784).
+            dtype: of the input; np.int64 where the model begins with an Embedding.
+        """
+        from minigrad.nn.observe import summary  # which is made of modules itself
+
+        return summary(self, input_shape, dtype)
+
+    def path_of(self, module: Module) -> str:
+        """Return where `module` lies in this one, for people: `Sequential[3].Linear`."""
+        return path_of(module, self)
+
+    def extra_repr(self) -> str:
+        """Return the constructor's arguments as shown by `repr`."""
+        return ""
+
+    def __repr__(self) -> str:
+        children = [f"({name}): {child!r}".replace("\n", "\n  ") for name, child in self.named_children()]
+        if not children:
+            return f"{type(self).__name__}({self.extra_repr()})"
+        return "\n  ".join([f"{type(self).__name__}(", *filter(None, [self.extra_repr()]), *children]) + "\n)"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"_saved": SavedStack()}
+
+
+def count_parameters(parameters: Iterable[Parameter]) -> int:
+    """Return the number of trainable values."""
+    return sum(parameter.size for parameter in parameters)

@@ -1,0 +1,180 @@
+"""Normalisation: over the batch (BatchNorm1d) or over the features of each sample (LayerNorm)."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minigrad import kernels
+from minigrad.nn.errors import LayerError
+from minigrad.nn.module import Module
+from minigrad.nn.parameter import Array, Parameter
+from minigrad.nn.rows import from_rows, to_rows
+
+
+class BatchNorm1d(Module):
+    r"""y = γ x̂ + β with x̂ = (x - μ_c) / √(σ²_c + eps), channel by channel (axis 1).
+
+    In training μ and σ² are the mean and the biased variance of the batch (and the length); the running statistics
+    move towards them, running += momentum (batch - running), with the unbiased variance. In evaluation the running
+    statistics are used.
+
+    Arguments:
+        num_features: channels C.
+        eps: added to the variance.
+        momentum: share of the new batch in the running statistics; None for their plain average.
+        affine: whether there are γ and β.
+        track_running_stats: whether there are running statistics; without them evaluation uses the batch's too.
+
+    Shape:
+        x: (N, C) or (N, C, L), y: the same. In training more than one value for each channel.
+
+    Parameters:
+        weight: γ (C,), ones. bias: β (C,), zeros.
+
+    Buffers:
+        running_mean: (C,), zeros. running_var: (C,), ones. num_batches_tracked: int64.
+
+    Backward: let M be the number of values in a channel, g = γ dy. All M outputs depend on x through μ and σ²:
+        ∂x̂_i/∂x_j = (δ_ij - 1/M - x̂_i x̂_j / M) / √(σ² + eps), so
+        dx = (g - mean(g) - x̂ mean(g x̂)) / √(σ² + eps),  dγ = Σ dy x̂,  dβ = Σ dy.
+        With running statistics μ and σ² are constants: dx = g / √(σ² + eps).
+
+    Saved: x, μ, 1/√(σ² + eps), whether they are the batch's.
+
+    >>> BatchNorm1d(3)(np.array([[1.0, 2, 3], [3, 2, 1]], np.float32)).round(3).tolist()
+    [[-1.0, 0.0, 1.0], [1.0, 0.0, -1.0]]
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+    ) -> None:
+        super().__init__()
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.affine, self.track_running_stats = affine, track_running_stats
+        self.weight = Parameter(np.ones(num_features, np.float32)) if affine else None
+        self.bias = Parameter(np.zeros(num_features, np.float32)) if affine else None
+        if track_running_stats:
+            self.running_mean = np.zeros(num_features, np.float32)
+            self.running_var = np.ones(num_features, np.float32)
+            self.num_batches_tracked = np.zeros((), np.int64)
+
+    def _forward(self, x: Array) -> tuple[Array, Any]:
+        C = self.num_features
+        x = self._input(x, f"(N, {C}) or (N, {C}, L)", x.ndim in (2, 3) and x.shape[1] == C)
+        rows = to_rows(x, 1)
+        uses_batch = self.training or not self.track_running_stats
+        mean, var = self._batch_statistics(rows) if uses_batch else (self.running_mean, self.running_var)
+        inv_std = (1 / np.sqrt(var + self.eps)).astype(x.dtype)
+        gamma, beta = _affine(self.weight, self.bias, C, x.dtype)
+        y = np.empty_like(rows)
+        kernels.batch_norm_forward(rows, gamma, beta, mean, inv_std, y)
+        return from_rows(y, x.shape, 1), (rows, mean.copy(), inv_std, uses_batch)
+
+    def _batch_statistics(self, rows: Array) -> tuple[Array, Array]:
+        M, C = rows.shape
+        if M == 1:
+            raise LayerError(self, f"want more than 1 value for each channel in training, got {rows.shape}")
+        mean, var = np.empty(C, rows.dtype), np.empty(C, rows.dtype)
+        kernels.batch_norm_statistics(rows, mean, var)
+        if self.training and self.track_running_stats:
+            self.num_batches_tracked += 1
+            step = 1 / int(self.num_batches_tracked) if self.momentum is None else self.momentum
+            self.running_mean += step * (mean - self.running_mean)
+            self.running_var += step * (var * (M / (M - 1)) - self.running_var)
+        return mean, var
+
+    def _backward(self, saved: Any, dy: Array) -> Array:
+        rows, mean, inv_std, uses_batch = saved
+        gamma, _ = _affine(self.weight, self.bias, self.num_features, dy.dtype)
+        dy_rows = to_rows(dy, 1)
+        dx, dgamma, dbeta = np.empty_like(rows), np.empty_like(gamma), np.empty_like(gamma)
+        kernels.batch_norm_backward(dy_rows, gamma, rows, mean, inv_std, uses_batch, dgamma, dbeta, dx)
+        if self.weight is not None and self.bias is not None:
+            self.weight.grad += dgamma
+            self.bias.grad += dbeta
+        return from_rows(dx, dy.shape, 1)
+
+    def extra_repr(self) -> str:
+        """Return the arguments."""
+        return (
+            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
+            f"track_running_stats={self.track_running_stats}"
+        )
+
+
+class LayerNorm(Module):
+    r"""y = γ x̂ + β with x̂ = (x - μ) / √(σ² + eps), over the last axes of each sample.
+
+    Arguments:
+        normalized_shape: the shape of the last axes, or the size of the last one.
+        eps: added to the (biased) variance.
+        elementwise_affine: whether there are γ and β.
+        bias: whether there is β.
+
+    Shape:
+        x: (*, normalized_shape), y: the same.
+
+    Parameters:
+        weight: γ, ones; bias: β, zeros; both of normalized_shape.
+
+    Backward: as in BatchNorm1d, the roles of batch and features exchanged. With D values in a row and g = γ dy,
+        dx = (g - mean(g) - x̂ mean(g x̂)) / √(σ² + eps) over each row; dγ = Σ_rows dy x̂, dβ = Σ_rows dy.
+
+    Saved: x, μ and 1/√(σ² + eps) of each row.
+
+    >>> LayerNorm(2)(np.array([[1.0, 3.0]], np.float32)).round(3).tolist()
+    [[-1.0, 1.0]]
+    """
+
+    def __init__(
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float = 1e-5,
+        elementwise_affine: bool = True,
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        self.normalized_shape, self.eps, self.elementwise_affine = shape, eps, elementwise_affine
+        self.weight = Parameter(np.ones(shape, np.float32)) if elementwise_affine else None
+        self.bias = Parameter(np.zeros(shape, np.float32)) if elementwise_affine and bias else None
+
+    def _forward(self, x: Array) -> tuple[Array, Any]:
+        shape = self.normalized_shape
+        x = self._input(x, f"(*, {', '.join(map(str, shape))})", x.shape[-len(shape) :] == shape)
+        rows = x.reshape(-1, math.prod(shape))
+        gamma, beta = _affine(self.weight, self.bias, rows.shape[1], x.dtype)
+        mean, inv_std = np.empty(len(rows), x.dtype), np.empty(len(rows), x.dtype)
+        y = np.empty_like(rows)
+        kernels.layer_norm_forward(rows, gamma, beta, self.eps, mean, inv_std, y)
+        return y.reshape(x.shape), (rows, mean, inv_std)
+
+    def _backward(self, saved: Any, dy: Array) -> Array:
+        rows, mean, inv_std = saved
+        gamma, _ = _affine(self.weight, self.bias, rows.shape[1], dy.dtype)
+        dx: Array = np.empty_like(rows)
+        dgamma, dbeta = np.empty_like(gamma), np.empty_like(gamma)
+        kernels.layer_norm_backward(dy.reshape(rows.shape), gamma, rows, mean, inv_std, dgamma, dbeta, dx)
+        if self.weight is not None:
+            self.weight.grad += dgamma.reshape(self.weight.shape)
+        if self.bias is not None:
+            self.bias.grad += dbeta.reshape(self.bias.shape)
+        return dx.reshape(dy.shape)
+
+    def extra_repr(self) -> str:
+        """Return the arguments."""
+        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
+
+
+def _affine(weight: Parameter | None, bias: Parameter | None, size: int, dtype: np.dtype[Any]) -> tuple[Array, Array]:
+    """Return γ and β as vectors: ones and zeros where the layer has none."""
+    gamma = np.ones(size, dtype) if weight is None else weight.data.reshape(-1)
+    beta = np.zeros(size, dtype) if bias is None else bias.data.reshape(-1)
+    return gamma, beta

@@ -1,0 +1,137 @@
+"""Look at what every module of a model returns, and the table made from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from minigrad.nn.module import Module, count_parameters
+from minigrad.nn.parameter import Array
+from minigrad.nn.recording import no_grad
+
+Observer = Callable[[str, Module, Array, Array], None]
+
+
+@contextmanager
+def observe(model: Module, callback: Observer) -> Iterator[None]:
+    """Call `callback(path, module, x, y)` after every forward of the model or a module in it, in that order.
+
+    >>> from minigrad import nn
+    >>> model = nn.Sequential(nn.Linear(3, 2), nn.ReLU())
+    >>> with observe(model, lambda path, module, x, y: print(path, y.shape)):
+    ...     y = model(np.ones((4, 3), np.float32))
+    Sequential[0].Linear (4, 2)
+    Sequential[1].ReLU (4, 2)
+    Sequential (4, 2)
+    """
+
+    def watch(module: Module) -> None:
+        forward, path = module._forward, model.path_of(module)
+
+        def watched(x: Array) -> tuple[Array, Any]:
+            y, saved = forward(x)
+            callback(path, module, x, y)
+            return y, saved
+
+        vars(module)["_forward"] = watched  # shadows the class's method until it is deleted
+
+    modules = list(model.modules())
+    for module in modules:
+        watch(module)
+    try:
+        yield
+    finally:
+        for module in modules:
+            del vars(module)["_forward"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One layer's line of a summary."""
+
+    path: str
+    output_shape: tuple[int, ...]
+    parameters: int
+    multiply_adds: int
+    activation_bytes: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a model does to one input: a row for each layer, in the order in which they ran."""
+
+    input_shape: tuple[int, ...]
+    rows: tuple[Row, ...]
+    parameters: int
+
+    @property
+    def multiply_adds(self) -> int:
+        """Multiply-adds of one forward."""
+        return sum(row.multiply_adds for row in self.rows)
+
+    @property
+    def activation_bytes(self) -> int:
+        """Bytes of all outputs, views not counted."""
+        return sum(row.activation_bytes for row in self.rows)
+
+    def __str__(self) -> str:
+        head = ("layer", "output shape", "parameters", "multiply-adds", "activation bytes")
+        table: list[tuple[str, ...]] = [head]
+        for row in self.rows:
+            numbers = (row.parameters, row.multiply_adds, row.activation_bytes)
+            table.append((row.path, str(row.output_shape), *(f"{number:,}" for number in numbers)))
+        totals = (self.parameters, self.multiply_adds, self.activation_bytes)
+        table.append(("total", "", *(f"{number:,}" for number in totals)))
+        widths = [max(len(line[column]) for line in table) for column in range(5)]
+        lines = [
+            "  ".join(
+                f"{cell:{'<' if i < 2 else '>'}{width}}"
+                for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+            )
+            for line in table
+        ]
+        rule = "-" * len(lines[0])
+        return "\n".join([f"input {self.input_shape}", lines[0], rule, *lines[1:-1], rule, lines[-1]])
+
+
+def summary(model: Module, input_shape: tuple[int, ...], dtype: npt.DTypeLike = np.float32) -> Summary:
+    """Run the model in evaluation on zeros of `input_shape` (with the batch) and return what every layer does.
+
+    Arguments:
+        model: any module.
+        input_shape: for example (1, 784).
+        dtype: of the input; np.int64 where the model begins with an Embedding.
+
+    >>> from minigrad import nn
+    >>> print(summary(nn.Sequential(nn.Linear(3, 2), nn.ReLU()), (1, 3)))
+    input (1, 3)
+    layer                 output shape  parameters  multiply-adds  activation bytes
+    -------------------------------------------------------------------------------
+    Sequential[0].Linear  (1, 2)                 8              6                 8
+    Sequential[1].ReLU    (1, 2)                 0              0                 8
+    -------------------------------------------------------------------------------
+    total                                        8              6                16
+    """
+    rows: list[Row] = []
+    counted: set[int] = set()
+
+    def add_row(path: str, module: Module, x: Array, y: Array) -> None:
+        own = [p for p in module.own_parameters() if id(p) not in counted]
+        counted.update(map(id, own))
+        if own or not any(True for _ in module.named_children()):
+            held = 0 if np.shares_memory(x, y) else y.nbytes
+            rows.append(Row(path, y.shape, count_parameters(own), module.multiply_adds(x.shape, y.shape), held))
+
+    modes = {module: module.training for module in model.modules()}
+    try:
+        with no_grad(), observe(model.eval(), add_row):
+            model(np.zeros(input_shape, dtype))
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+    return Summary(tuple(input_shape), tuple(rows), count_parameters(model.parameters()))

@@ -1,0 +1,49 @@
+"""A trainable array and its gradient."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+
+class Parameter:
+    """A trainable array `data` and its gradient `grad`, of one dtype and shape.
+
+    `grad` is allocated once and only added to: a layer's backward does `weight.grad += dw`, an optimizer reads it,
+    `zero_grad()` clears it. An optimizer may move both into its flat memory; the object stays the same.
+
+    Arguments:
+        data: the initial value, float32 or float64. It is copied.
+    """
+
+    __slots__ = ("data", "grad")
+
+    def __init__(self, data: npt.ArrayLike) -> None:
+        self.data: Array = np.array(data, order="C")
+        if self.data.dtype not in (np.float32, np.float64):
+            raise TypeError(f"Parameter: want float32 or float64 data, got {self.data.dtype}")
+        self.grad: Array = np.zeros_like(self.data)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of `data`."""
+        return self.data.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of `data`."""
+        return self.data.dtype
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return self.data.size
+
+    def zero_grad(self) -> None:
+        """Set the gradient to zero, in place."""
+        self.grad.fill(0)
+
+    def __repr__(self) -> str:
+        return f"Parameter(shape={self.shape}, dtype={self.dtype})"

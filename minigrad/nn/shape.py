@@ -1,0 +1,68 @@
+"""Layers that move nothing but the shape."""
+
+import math
+from typing import Any
+
+from minigrad.nn.errors import LayerError
+from minigrad.nn.module import Module
+from minigrad.nn.parameter import Array
+
+
+class Identity(Module):
+    r"""y = x. Returns its input itself. Takes and ignores any arguments, so that it can stand for any layer.
+
+    Backward: dx = dy.
+
+    Saved: nothing.
+
+    >>> import numpy as np
+    >>> Identity()(np.ones(3, np.float32)).shape
+    (3,)
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__()
+
+    def _forward(self, x: Array) -> tuple[Array, None]:
+        return x, None
+
+    def _backward(self, saved: None, dy: Array) -> Array:
+        return dy
+
+
+class Flatten(Module):
+    r"""Join the axes from `start_dim` to `end_dim` into one. Returns a view where it can.
+
+    Arguments:
+        start_dim: first axis to join; 1, what follows the batch, by default.
+        end_dim: last axis to join; negative counts from the end.
+
+    Shape:
+        x: (N, *), y: (N, product of *).
+
+    Backward: the elements keep their order, so dx is dy in the shape of x.
+
+    Saved: the shape of x.
+
+    >>> import numpy as np
+    >>> Flatten()(np.ones((4, 1, 28, 28), np.float32)).shape
+    (4, 784)
+    """
+
+    def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
+        super().__init__()
+        self.start_dim, self.end_dim = start_dim, end_dim
+
+    def _forward(self, x: Array) -> tuple[Array, tuple[int, ...]]:
+        start, end = (dim + x.ndim if dim < 0 else dim for dim in (self.start_dim, self.end_dim))
+        if not 0 <= start <= end < x.ndim:
+            raise LayerError(self, f"want axes {self.start_dim} to {self.end_dim} of the input, got {x.shape}")
+        joined = math.prod(x.shape[start : end + 1])
+        return x.reshape(*x.shape[:start], joined, *x.shape[end + 1 :]), x.shape
+
+    def _backward(self, saved: tuple[int, ...], dy: Array) -> Array:
+        return dy.reshape(saved)
+
+    def extra_repr(self) -> str:
+        """Return the axes."""
+        return f"start_dim={self.start_dim}, end_dim={self.end_dim}"

@@ -1,0 +1,90 @@
+"""EMA: weights averaged over the course of training."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from minigrad import kernels
+from minigrad.optim.flat import Array, Trainable
+
+
+class EMA:
+    """Exponential moving average of weights, often better in the end than the weights themselves.
+
+        a ← a + (1 - decay) (w - a),   a = w at first
+
+    It reads and writes the parameters' values and holds no memory of theirs, so optimizers do not matter to it.
+    Buffers, like the running statistics of BatchNorm, are not averaged.
+
+    Arguments:
+        parameters: the parameters.
+        decay: how much of the average is kept at each update, in [0, 1].
+
+    Raises:
+        ValueError: for no parameters, or a decay out of range.
+
+    >>> from minigrad.nn.parameter import Parameter
+    >>> w = Parameter([1.0])
+    >>> ema = EMA([w], decay=0.75)
+    >>> w.data += 4
+    >>> ema.update()
+    >>> with ema.averaged():
+    ...     print(w.data)
+    [2.]
+    >>> print(w.data)
+    [5.]
+    """
+
+    def __init__(self, parameters: Iterable[Trainable], decay: float = 0.999) -> None:
+        self.parameters = list(parameters)
+        if not self.parameters:
+            raise ValueError("EMA: want at least one parameter, got none")
+        if not 0 <= decay <= 1:
+            raise ValueError(f"EMA: want decay in [0, 1], got {decay}")
+        self.decay = float(decay)
+        self.averages: list[Array] = [np.array(parameter.data, order="C") for parameter in self.parameters]
+
+    def update(self) -> None:
+        """Move the averages towards the weights. Call it after `optimizer.step()`."""
+        for parameter, average in zip(self.parameters, self.averages, strict=True):
+            kernels.ema_update(parameter.data.reshape(-1), average.reshape(-1), self.decay)
+
+    def copy_to(self) -> None:
+        """Write the averages into the parameters, for good."""
+        _write(self.averages, self.parameters)
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Give the parameters the averaged values inside the context, and their own ones back afterwards."""
+        own = [parameter.data.copy() for parameter in self.parameters]
+        self.copy_to()
+        try:
+            yield
+        finally:
+            _write(own, self.parameters)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the decay and copies of the averages, in the parameters' order."""
+        return {"decay": self.decay, "averages": [average.copy() for average in self.averages]}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Copy in what `state_dict()` gave.
+
+        Raises:
+            ValueError: for averages of other shapes than the parameters'. Nothing has been changed then.
+        """
+        got = [np.shape(average) for average in state_dict["averages"]]
+        want = [average.shape for average in self.averages]
+        if got != want:
+            raise ValueError(f"EMA.load_state_dict: want averages of shapes {want}, got {got}")
+        self.decay = float(state_dict["decay"])
+        for average, saved in zip(self.averages, state_dict["averages"], strict=True):
+            average[...] = saved
+
+
+def _write(values: list[Array], parameters: list[Trainable]) -> None:
+    # In place: rebinding `data` would take the parameter out of its optimizer's flat memory.
+    for parameter, value in zip(parameters, values, strict=True):
+        parameter.data[...] = value

@@ -1,0 +1,128 @@
+"""Flat memory: parameters laid end to end, so that one kernel call updates all of them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+
+class Trainable(Protocol):
+    """What an optimizer works on: an array and its gradient, of one dtype and shape. `nn.Parameter` is one."""
+
+    data: Array
+    grad: Array
+
+
+class Block:
+    """Parameters of one dtype, their gradients, and an optimizer's state for them, each in one flat array.
+
+    The parameters' own `data` and `grad` become views of the flat arrays, in order.
+
+    Arguments:
+        parameters: the parameters, under their numbers in the optimizer.
+    """
+
+    def __init__(self, parameters: Mapping[int, Trainable]) -> None:
+        self.parameters = dict(parameters)
+        arrays = [parameter.data for parameter in parameters.values()]
+        self.dtype = arrays[0].dtype
+        self.shapes = [array.shape for array in arrays]
+        self.data: Array = np.empty(sum(array.size for array in arrays), self.dtype)
+        self.grad: Array = np.empty_like(self.data)
+        self.state: dict[str, Array] = {}
+        self.step = 0
+        self._views = self._cut()
+        self.gather()
+
+    def split(self, flat: Array) -> list[Array]:
+        """Return the parts of a flat array as views in the parameters' shapes."""
+        ends = np.cumsum([np.prod(shape, dtype=int) for shape in self.shapes])
+        parts = np.split(flat, ends[:-1])
+        return [part.reshape(shape) for part, shape in zip(parts, self.shapes, strict=True)]
+
+    def _cut(self) -> list[tuple[Array, Array]]:
+        return list(zip(self.split(self.data), self.split(self.grad), strict=True))
+
+    def gather(self) -> None:
+        """Move in what lies elsewhere: each `data` and `grad` that is not our view. Values are kept."""
+        for (number, parameter), (data, grad) in zip(self.parameters.items(), self._views, strict=True):
+            if parameter.data is not data:
+                _copy(parameter.data, data, f"parameter {number}")
+                parameter.data = data
+            if parameter.grad is not grad:
+                _copy(parameter.grad, grad, f"gradient of parameter {number}")
+                parameter.grad = grad
+
+    def is_converted(self) -> bool:
+        """Return whether a parameter has another dtype than it had."""
+        return any(parameter.data.dtype != self.dtype for parameter in self.parameters.values())
+
+    def buffer(self, name: str, used: bool = True, fill: float = 0.0) -> Array:
+        """Return the flat state `name`, made when first asked for; an empty array where it is not used."""
+        if not used:
+            return np.empty(0, self.dtype)
+        if name not in self.state:
+            self.state[name] = np.full_like(self.data, fill)
+        return self.state[name]
+
+    def entries(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Yield each parameter's number and a copy of its state."""
+        step = {"step": self.step} if self.step else {}
+        parts = {name: self.split(flat) for name, flat in self.state.items()}
+        for i, number in enumerate(self.parameters):
+            yield number, step | {name: part[i].copy() for name, part in parts.items()}
+
+    def problems(self, entries: Sequence[Mapping[str, Any]], known: Sequence[str]) -> Iterator[str]:
+        """Yield why `entries` (one for each number) cannot be loaded. They may have the `known` names."""
+        first = entries[min(self.parameters)]
+        for number, shape in zip(self.parameters, self.shapes, strict=True):
+            entry = entries[number]
+            for name, value in entry.items():
+                if name not in known:
+                    yield f"parameter {number}: unknown state {name}, want {', '.join(known)}"
+                elif name != "step" and np.shape(value) != shape:
+                    yield f"parameter {number}: {name} is {np.shape(value)}, want {shape}"
+            if set(entry) != set(first):
+                yield f"parameter {number}: has {sorted(entry)}, others of its group have {sorted(first)}"
+            elif _step(entry) != _step(first):
+                yield f"parameter {number}: step {_step(entry)}, others of its group {_step(first)}"
+
+    def load(self, entries: Sequence[Mapping[str, Any]]) -> None:
+        """Copy in the state from `entries` (one for each number); what was there is forgotten."""
+        first = entries[min(self.parameters)]
+        self.step = _step(first)
+        self.state = {}
+        for name in first:
+            if name != "step":
+                for number, part in zip(self.parameters, self.split(self.buffer(name)), strict=True):
+                    part[...] = entries[number][name]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_views"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # A copied or unpickled view shares no memory. New ones are cut here, and `gather` finds them not yet bound.
+        vars(self).update(state)
+        self._views = self._cut()
+
+
+def blocks_of(parameters: Mapping[int, Trainable]) -> list[Block]:
+    """Return one block for each dtype."""
+    by_dtype: dict[Any, dict[int, Trainable]] = {}
+    for number, parameter in parameters.items():
+        by_dtype.setdefault(parameter.data.dtype, {})[number] = parameter
+    return [Block(group) for group in by_dtype.values()]
+
+
+def _step(entry: Mapping[str, Any]) -> int:
+    return int(entry.get("step", 0))
+
+
+def _copy(source: Array, view: Array, name: str) -> None:
+    if not isinstance(source, np.ndarray) or source.shape != view.shape:
+        got = f"one of {source.shape}" if isinstance(source, np.ndarray) else type(source).__name__
+        raise ValueError(f"{name}: want an array of {view.shape} as before, got {got}")
+    view[...] = source

@@ -1,0 +1,88 @@
+"""A checkpoint at the end of every epoch, from which a run goes on as if it had not been interrupted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from minigrad.io import save_state
+from minigrad.train.callbacks import Callback, require_writable
+from minigrad.train.errors import TrainingError
+from minigrad.train.history import Monitor, Row
+from minigrad.train.state import capture, write_tree
+
+if TYPE_CHECKING:
+    from minigrad.train.trainer import Trainer
+
+LAST, BEST = "last.safetensors", "best.safetensors"
+
+
+class Checkpoint(Callback):
+    """Writes the state of the training run at the end of every epoch, for `Trainer.resume(folder)`.
+
+    `last.safetensors` holds everything that the rest of the run depends on: the arrays of model, optimizer and
+    callbacks as tensors, the rest (history, schedules, positions of the random streams) as JSON in its metadata. Each
+    one replaces the one before in a single move, so a crash at any moment leaves a whole one. `best.safetensors` holds
+    the model's state alone, of the best epoch so far, for `minigrad.io.load_state`.
+
+    Arguments:
+        folder: where to write. It is made if it is not there. A new run replaces the files of an old one.
+        monitor: column by which the best epoch is told; by default `val_loss`, without validation `loss`.
+        mode: `"min"`, `"max"`, or `"auto"` (by the column's name, see `Monitor`).
+        keep_every: if given, every so many epochs a copy stays, as `epoch-0010.safetensors`.
+
+    Raises TrainingError at the start of `fit` where the folder cannot be written.
+    """
+
+    acts_last = True  # the state of the other callbacks is part of it
+
+    def __init__(
+        self,
+        folder: str | Path,
+        monitor: str | None = None,
+        mode: str = "auto",
+        keep_every: int | None = None,
+    ) -> None:
+        if keep_every is not None and keep_every < 1:
+            raise ValueError(f"Checkpoint: want keep_every of at least 1 epoch, got {keep_every}")
+        self.folder, self.monitor, self.mode, self.keep_every = Path(folder), monitor, mode, keep_every
+        self.best: float | None = None
+
+    def on_fit_start(self, trainer: Trainer) -> None:
+        """Check the folder and the column."""
+        column = self.monitor or ("val_loss" if "val_loss" in trainer.columns else "loss")
+        self._rule = Monitor(column, self.mode)
+        self._rule.require(trainer.columns, "Checkpoint")
+        require_writable(self.folder, "Checkpoint")
+        if not trainer.is_resumed:
+            self.best = None
+
+    def on_epoch_end(self, trainer: Trainer, row: Row) -> None:
+        """Write the files."""
+        column = self._rule.column
+        if self._rule.is_better(row[column], self.best):
+            self.best = row[column]
+            with trainer.validation_weights():
+                weights = trainer.model.state_dict()
+            save_state(self.folder / BEST, weights, {"epoch": str(trainer.epoch), column: str(row[column])})
+        state = capture(trainer)
+        if self.keep_every and trainer.epoch % self.keep_every == 0:
+            write_tree(self.folder / f"epoch-{trainer.epoch:04d}.safetensors", state)
+        write_tree(self.folder / LAST, state)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the best value so far."""
+        return {"best": self.best}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over the best value so far."""
+        self.best = state["best"]
+
+
+def checkpoint_file(path: str | Path) -> Path:
+    """Return the file meant by a checkpoint folder, or by a file in it."""
+    path = Path(path)
+    file = path / LAST if path.is_dir() else path
+    if not file.is_file():
+        raise TrainingError(f"no checkpoint to resume from: {file} is not there")
+    return file

@@ -1,0 +1,9 @@
+"""What goes wrong in a training run, beyond what a layer, a loss or a data set says itself."""
+
+
+class TrainingError(RuntimeError):
+    """A training run that cannot start, go on, or be resumed. The message says why."""
+
+
+class NonFiniteError(TrainingError):
+    """The training loss is NaN or infinite. The message names epoch, step and where it began."""

@@ -1,0 +1,46 @@
+"""One pass over data without training."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import numpy as np
+
+from minigrad.data import Loader
+from minigrad.nn import Loss, Module, no_grad
+from minigrad.nn.parameter import Array
+from minigrad.train.metrics import Means, Metric
+
+
+@contextmanager
+def in_mode(model: Module, training: bool) -> Iterator[None]:
+    """Train or evaluate inside the block; afterwards each module is in the mode in which it was."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.train(training)
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+@contextmanager
+def evaluating(model: Module) -> Iterator[None]:
+    """Evaluate inside the block: evaluation mode, and nothing kept for a backward."""
+    with in_mode(model, training=False), no_grad():
+        yield
+
+
+def measure(model: Module, loss: Loss, metrics: Mapping[str, Metric] | None, batches: Loader) -> dict[str, float]:
+    """Return the means of the loss and the metrics."""
+    means = Means(loss, metrics)
+    with evaluating(model):
+        for x, y in batches:
+            outputs = model(x)
+            means.add(float(loss(outputs, y)), outputs, y)
+    return means.result()
+
+
+def apply(model: Module, batches: Loader) -> Array:
+    """Return the outputs for all samples."""
+    with evaluating(model):
+        return np.concatenate([model(x) for x, _ in batches])

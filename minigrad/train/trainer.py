@@ -1,0 +1,286 @@
+"""The training loop, and what it needs around it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+
+from minigrad.data import Loader
+from minigrad.nn import Loss, Module, Parameter
+from minigrad.nn.parameter import Array
+from minigrad.optim import Optimizer, clip_grad_norm_
+from minigrad.train.batches import Data, evaluation_batches, training_batches, validation_batches
+from minigrad.train.callbacks import Callback
+from minigrad.train.checkpoint import checkpoint_file
+from minigrad.train.errors import TrainingError
+from minigrad.train.evaluation import apply, evaluating, in_mode, measure
+from minigrad.train.history import History
+from minigrad.train.metrics import Means, Metric, default_metrics
+from minigrad.train.progress import Silence, reporter
+from minigrad.train.state import read_tree, restore
+from minigrad.train.stopping import StopOnNaN
+
+OWN_COLUMNS = ("epoch", "loss", "lr", "seconds")
+
+
+class Trainer:
+    """Trains, evaluates and applies a model.
+
+    Arguments:
+        model: any module.
+        loss: a loss from `minigrad.nn` with reduction "mean" or "sum".
+        optimizer: an optimizer from `minigrad.optim` over parameters of the model.
+        metrics: functions (outputs, targets) -> float by name, the mean over a batch. By default accuracy where
+            outputs are (N, C) and targets integers, else none.
+        clip_norm: if given, gradients are scaled down to this joint L2 norm before each update.
+        callbacks: what else happens; see `Callback`. A StopOnNaN is added if there is none.
+        progress: whether to show the progress, on standard output. By default yes.
+        stop_on_nan: whether that StopOnNaN is added.
+
+    Attributes:
+        history: the `History`. It goes on through several calls of `fit`.
+        epoch, step: where the training is, from 1. last_epoch, steps: where it will end.
+        batches: the training batches. columns: those that a row of this fit has. means: running means of the epoch.
+        is_resumed: whether the next fit, or the one that is starting, completes an interrupted one.
+
+    >>> from minigrad import nn, optim
+    >>> model = nn.Linear(3, 2, rng=0)
+    >>> trainer = Trainer(model, nn.CrossEntropyLoss(), optim.SGD(model.parameters(), lr=0.1), progress=False)
+    >>> x, y = np.eye(3, dtype=np.float32), np.array([0, 1, 1])
+    >>> trainer.fit((x, y), epochs=2)["epoch"]
+    [1, 2]
+    >>> sorted(trainer.evaluate((x, y))), trainer.predict(x).shape
+    (['accuracy', 'loss'], (3, 2))
+    """
+
+    def __init__(
+        self,
+        model: Module,
+        loss: Loss,
+        optimizer: Optimizer,
+        *,
+        metrics: Mapping[str, Metric] | None = None,
+        clip_norm: float | None = None,
+        callbacks: Sequence[Callback] = (),
+        progress: bool | None = None,
+        stop_on_nan: bool = True,
+    ) -> None:
+        self.model, self.loss, self.optimizer = model, loss, optimizer
+        self.metrics, self.clip_norm, self.progress = metrics, clip_norm, progress
+        self.callbacks = list(callbacks)
+        self._check_arguments()
+        if stop_on_nan and not any(isinstance(callback, StopOnNaN) for callback in callbacks):
+            self.callbacks.append(StopOnNaN())
+        self.history = History()
+        self.epoch = self.step = self.steps = self.last_epoch = self.epochs_before_fit = 0
+        self.columns: list[str] = []
+        self.means = Means(loss, metrics)
+        self.batches: Loader
+        self.is_resumed = False
+        self.resumed_order: dict[str, int] = {}
+        self._reporter = Silence()
+
+    def _check_arguments(self) -> None:
+        for callback in self.callbacks:
+            if not isinstance(callback, Callback):
+                raise TypeError(f"Trainer: want Callback objects, got {type(callback).__name__}")
+        if self.loss.reduction not in ("mean", "sum"):
+            raise ValueError(f"Trainer: want a loss with reduction 'mean' or 'sum', got {self.loss.reduction!r}")
+        if self.clip_norm is not None and not self.clip_norm > 0:
+            raise ValueError(f"Trainer: want a positive clip_norm, got {self.clip_norm}")
+        taken = [name for name in self.metrics or () if name in OWN_COLUMNS or name.startswith("val_")]
+        if taken:
+            raise ValueError(f"Trainer: {', '.join(taken)} cannot be the name of a metric, the history uses it")
+        own = {id(parameter) for parameter in self.model.parameters()}
+        if not any(id(p) in own for group in self.optimizer.param_groups for p in group["params"]):
+            raise ValueError("Trainer: the optimizer holds none of the model's parameters")
+
+    # --------------------------------------------------------------------------------------------------- training
+
+    def fit(
+        self, train: Data, validation: Data | None = None, epochs: int = 10, batch_size: int = 64, seed: int = 0
+    ) -> History:
+        """Train, and return the history.
+
+        Called again it trains further: optimizer, history, and the count of epochs go on, so that two fits of five
+        epochs are one of ten. Callbacks begin anew. After `resume`, the same call as that of the interrupted run ends
+        where that one would have ended. Ctrl-C ends the fit after the current operation, `history.stopped` is then
+        "interrupted"; callbacks end as always, so EarlyStopping restores the best weights.
+
+        Arguments:
+            train: an ArrayDataset, a pair of arrays (x, y), any indexable data set, or a Loader that brings its own
+                batch size, order and normalisation. Data sets are shuffled in each epoch; a last batch of one
+                sample, on which BatchNorm cannot train, is left out.
+            validation: the same, evaluated after every epoch.
+            epochs: how many, at least 1.
+            batch_size: samples in a step.
+            seed: of the order of the samples.
+
+        Raises:
+            NonFiniteError: the loss is NaN or infinite.
+            TrainingError: a checkpoint folder cannot be written, or the data are not those of the resumed run.
+            ValueError: arguments, or data, that do not fit.
+        """
+        if epochs < 1:
+            raise ValueError(f"fit: want at least 1 epoch, got {epochs}")
+        batches = training_batches(train, batch_size, seed, len(self.history))
+        checks = None if validation is None else validation_batches(validation, batches)
+        with ExitStack() as ends:
+            try:
+                self._prepare(batches, checks, epochs)
+                self._start_callbacks(ends)
+                while self.epoch < self.last_epoch and not self.history.stopped:
+                    self._run_epoch(batches, checks)
+            except KeyboardInterrupt:
+                self.history.stopped = "interrupted"
+            except BaseException:
+                self.history.stopped = "error"
+                raise
+        return self.history
+
+    def _prepare(self, batches: Loader, checks: Loader | None, epochs: int) -> None:
+        """Set what this fit counts with. Nothing has been trained when this raises."""
+        self.columns = self._find_columns(batches, checks is not None)
+        if self.is_resumed:
+            self._continue_order(batches)
+        else:
+            self.epochs_before_fit = len(self.history)
+        self.batches, self.steps, self.history.stopped = batches, len(batches), None
+        self.epoch, self.last_epoch = len(self.history), self.epochs_before_fit + epochs
+
+    def _find_columns(self, batches: Loader, has_validation: bool) -> list[str]:
+        """Return the columns that a row will have. It looks at one batch, in evaluation, which leaves no trace."""
+        metrics = self.metrics
+        if metrics is None:
+            x, y = next(iter(batches))
+            with evaluating(self.model):
+                metrics = default_metrics(self.model(x), y)
+        measured = ["loss", *metrics]
+        validated = [f"val_{name}" for name in measured] if has_validation else []
+        return ["epoch", *measured, *validated, "lr", "seconds", *["val_seconds"] * has_validation]
+
+    def _continue_order(self, batches: Loader) -> None:
+        """Let the batches go on where those of the resumed run stopped."""
+        same = ("seed", "batch_size")
+        differing = [name for name in same if getattr(batches, name) != self.resumed_order[name]]
+        for name in differing:
+            raise TrainingError(
+                f"fit after resume: the interrupted run had {name}={self.resumed_order[name]}, "
+                f"got {getattr(batches, name)}; the result would not be the same"
+            )
+        batches.epoch = self.resumed_order["epoch"]
+
+    def _start_callbacks(self, ends: ExitStack) -> None:
+        self._reporter = reporter(self.progress)
+        self._active = [self._reporter, *sorted(self.callbacks, key=lambda callback: callback.acts_last)]
+        for callback in self._active:
+            callback.on_fit_start(self)
+            ends.callback(callback.on_fit_end, self)
+        self.is_resumed = False
+
+    def _run_epoch(self, batches: Loader, checks: Loader | None) -> None:
+        self.epoch, self.step, self.means = len(self.history) + 1, 0, Means(self.loss, self.metrics)
+        for callback in self._active:
+            callback.on_epoch_start(self)
+        start = perf_counter()
+        self._train(batches)
+        own = {"epoch": self.epoch, "seconds": perf_counter() - start, "lr": self.optimizer.param_groups[0]["lr"]}
+        measured = own | self.means.result() | ({} if checks is None else self._validate(checks))
+        row = {name: measured[name] for name in self.columns}
+        self.history.rows.append(row)
+        for callback in self._active:
+            callback.on_epoch_end(self, row)
+
+    def _train(self, batches: Loader) -> None:
+        on_loss, on_step_end = self._overridden("on_loss"), self._overridden("on_step_end")
+        parameters = list(self.model.parameters())
+        with in_mode(self.model, training=True):
+            for self.step, (x, y) in enumerate(batches, 1):
+                self._run_step(x, y, parameters, on_loss)
+                for act in on_step_end:
+                    act(self)
+
+    def _run_step(self, x: Array, y: Array, parameters: list[Parameter], on_loss: list[Callable[..., None]]) -> None:
+        """Do one update. The pullbacks end with this function: no exception can leave values on the model's stack."""
+        self.optimizer.zero_grad()
+        outputs, pull_model = self.model.vjp(x)
+        value, pull_loss = self.loss.vjp(outputs, y)
+        for act in on_loss:
+            act(self, x, y, value)
+        pull_model(pull_loss())
+        if self.clip_norm is not None:
+            clip_grad_norm_(parameters, self.clip_norm)
+        self.optimizer.step()
+        self.means.add(float(value), outputs, y)
+
+    def _overridden(self, event: str) -> list[Callable[..., None]]:
+        """Return the methods of the callbacks that do something at `event`: the others cost nothing in each step."""
+        return [
+            getattr(callback, event)
+            for callback in self._active
+            if getattr(type(callback), event) is not getattr(Callback, event)
+        ]
+
+    def stop(self, reason: str) -> None:
+        """End the fit after this epoch. For callbacks; `reason` becomes `history.stopped`."""
+        self.history.stopped = reason
+
+    def note(self, text: str) -> None:
+        """Show a line among the progress, if that is shown. For callbacks."""
+        self._reporter.note(text)
+
+    def resume(self, path: str | Path) -> None:
+        """Take over the state that a Checkpoint wrote, so that the next `fit` completes the interrupted one.
+
+        Build the same model, optimizer and callbacks as before, resume, and call `fit` as before: the result is
+        bit for bit that of a run without interruption.
+
+        Arguments:
+            path: the folder of the Checkpoint, or one of its files `epoch-....safetensors`.
+
+        Raises:
+            TrainingError: there is no checkpoint, or it holds the state of a callback that is not there.
+            ValueError: the checkpoint is of another model or optimizer.
+        """
+        restore(self, read_tree(checkpoint_file(path)))
+        self.is_resumed = True
+
+    # ------------------------------------------------------------------------------------------------- evaluation
+
+    def evaluate(self, data: Data, batch_size: int = 1000) -> dict[str, float]:
+        """Return the mean loss and metrics in evaluation mode.
+
+        Arguments:
+            data: as `train` of `fit`.
+            batch_size: samples at a time; it does not change the result beyond rounding.
+        """
+        return measure(self.model, self.loss, self.metrics, evaluation_batches(data, batch_size))
+
+    def predict(self, x: Array | Loader, batch_size: int = 1000) -> Array:
+        """Return the model's outputs in evaluation mode.
+
+        Arguments:
+            x: samples, prepared as a Loader prepares them (uint8 becomes float32 in [0, 1]), or a Loader.
+            batch_size: samples at a time.
+        """
+        data = x if isinstance(x, Loader) else (x, np.zeros(len(x), np.int64))
+        return apply(self.model, evaluation_batches(data, batch_size))
+
+    @contextmanager
+    def validation_weights(self) -> Iterator[None]:
+        """Let the model hold the weights that are validated: its own, or what a callback such as Averaging has."""
+        with ExitStack() as stack:
+            for callback in self.callbacks:
+                stack.enter_context(callback.validation_weights())
+            yield
+
+    def _validate(self, checks: Loader) -> dict[str, float]:
+        start = perf_counter()
+        with self.validation_weights():
+            measured = measure(self.model, self.loss, self.metrics, checks)
+        seconds = {"val_seconds": perf_counter() - start}
+        return {f"val_{name}": value for name, value in measured.items()} | seconds

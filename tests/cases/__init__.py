@@ -1,0 +1,11 @@
+"""The case table: one row for each layer, container and loss, and option of it."""
+
+from tests.cases.activation import ACTIVATIONS
+from tests.cases.case import ErrorCase, LossCase, ModuleCase
+from tests.cases.containers import CONTAINERS
+from tests.cases.layers import LAYERS
+from tests.cases.loss import LOSSES
+
+MODULES = [*LAYERS, *ACTIVATIONS, *CONTAINERS]
+
+__all__ = ["LOSSES", "MODULES", "ErrorCase", "LossCase", "ModuleCase"]

@@ -1,0 +1,46 @@
+"""What the package holds, found by walking it: nobody can forget to register."""
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import Any
+
+import minigrad
+from minigrad import kernels
+
+
+def modules_of(package: ModuleType) -> Iterator[ModuleType]:
+    """Yield the package and every module below it."""
+    yield package
+    for info in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        if not info.name.endswith("__main__"):
+            yield importlib.import_module(info.name)
+
+
+def classes_of(base: type, package: ModuleType = minigrad) -> set[type]:
+    """Return the concrete public subclasses of `base` that the package defines."""
+    return {
+        value
+        for module in modules_of(package)
+        for name, value in vars(module).items()
+        if inspect.isclass(value)
+        and issubclass(value, base)
+        and value.__module__ == module.__name__
+        and not inspect.isabstract(value)
+        and not name.startswith("_")
+        and value is not base
+    }
+
+
+def kernels_of(backend: str) -> dict[str, Callable[..., Any]]:
+    """Return the kernels of one backend by name."""
+    found = {}
+    for family in kernels.FAMILIES:
+        module = importlib.import_module(f"minigrad.kernels.{backend}.{family}")
+        for name, value in vars(module).items():
+            function = getattr(value, "py_func", value)
+            if inspect.isfunction(function) and function.__module__ == module.__name__ and name[0] != "_":
+                found[name] = value
+    return found

@@ -1,0 +1,100 @@
+"""Every compiled kernel against its NumPy reference, and the switch between the two."""
+
+import copy
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from minigrad import kernels
+from tests.cases.kernel import KERNELS
+from tests.discovery import kernels_of
+
+REFERENCE, JIT = kernels_of("reference"), kernels_of("jit")
+
+# One rounding for each of about 50 operations: 50 * 2^-24 and 50 * 2^-53, times the largest value (about 10^2, the
+# mean of batch_norm_statistics).
+BOUND = {np.float32: 3e-4, np.float64: 6e-13}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
+@pytest.mark.parametrize("name", sorted(KERNELS))
+def test_jit_equals_reference(name: str, dtype: Any) -> None:
+    for seed in range(5):
+        expected = KERNELS[name](np.random.default_rng(seed), dtype)
+        actual = copy.deepcopy(expected)
+        with np.errstate(all="ignore"):  # the forwards get infinities
+            REFERENCE[name](*expected)
+            JIT[name](*actual)
+        for ours, theirs in zip(actual, expected, strict=True):
+            bound = BOUND.get(np.asarray(theirs).dtype.type, 0)
+            np.testing.assert_allclose(ours, theirs, rtol=bound, atol=bound)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
+def test_exp_is_within_two_units_in_the_last_place(dtype: Any) -> None:
+    """Through the sigmoid of large negative numbers, which is e^x there."""
+    x = np.linspace(-80, -40, 10_001).astype(dtype)
+    y = np.empty_like(x)
+    JIT["sigmoid_forward"](x, y)
+    np.testing.assert_array_max_ulp(y, np.exp(x.astype(np.longdouble)).astype(dtype), maxulp=3)
+
+
+def test_every_kernel_says_what_it_writes() -> None:
+    for name in REFERENCE:
+        assert REFERENCE[name].__doc__, name
+        assert JIT[name].__doc__, name
+
+
+def test_unknown_kernel() -> None:
+    with pytest.raises(AttributeError, match="no kernel 'fourier_forward'"):
+        kernels.fourier_forward  # noqa: B018  # the look-up is the test
+
+
+def run(code: str, **environment: str) -> str:
+    result = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **environment}, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout.strip()
+
+
+def test_reference_kernels_carry_a_network_without_numba() -> None:
+    code = """
+import sys
+import numpy as np
+from minigrad import nn
+x = np.arange(15, dtype=np.float32).reshape(5, 3)
+nn.rng.manual_seed(0)
+model = nn.Sequential(nn.Linear(3, 7), nn.BatchNorm1d(7), nn.SiLU(), nn.Dropout(0.5), nn.Linear(7, 4))
+loss = nn.CrossEntropyLoss()
+value = loss(model(x), [0, 1, 2, 3, 0])
+print("numba" in sys.modules, round(value, 4), model.backward(loss.backward()).shape)
+"""
+    loaded, *plain = run(code, MINIGRAD_KERNELS="reference").split(maxsplit=1)
+    assert loaded == "False"
+    loaded, *compiled = run(code).split(maxsplit=1)
+    assert loaded == "True"
+    assert plain == compiled
+
+
+def test_unwritable_cache_is_no_error(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    code = """
+import numpy as np
+from minigrad import nn
+from minigrad.kernels.jit._jit import cache_directory
+print(cache_directory(), nn.ReLU()(np.ones(1)))
+"""
+    assert run(code, MINIGRAD_CACHE=str(blocked)) == "None [1.]"
+
+
+def test_backend_by_a_wrong_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINIGRAD_KERNELS", "fortran")
+    with pytest.raises(ValueError, match="MINIGRAD_KERNELS='fortran': want 'jit' or 'reference'"):
+        kernels.backend.__wrapped__()
