@@ -48,7 +48,23 @@ def interleave(contestants: dict[str, Callable[[], Any]], rounds: int, calls: in
     return samples
 
 
-def write(name: str, result: dict[str, Any]) -> None:
-    """Write the result with the machine beside it."""
+def write(name: str, result: dict[str, Any]) -> dict[str, Any]:
+    """Write the result with the machine beside it, and return both."""
+    result = {"machine": machine(), **result}
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{name}.json").write_text(json.dumps({"machine": machine(), **result}, indent=1) + "\n")
+    (RESULTS / f"{name}.json").write_text(json.dumps(_rounded(result)) + "\n")
+    return result
+
+
+def read(name: str) -> dict[str, Any]:
+    """Return what `write` wrote."""
+    result: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())
+    return result
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_rounded(item) for item in value]
+    return float(f"{value:.5g}") if isinstance(value, float) else value

@@ -1,11 +1,12 @@
 """Time to import minigrad beside torch, each in a fresh process, and what `import minigrad` loads.
 
-    python -m benchmarks.imports [--rounds 9]
+python -m benchmarks.imports [--rounds 9]
 """
 
 import argparse
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 
@@ -37,13 +38,16 @@ def main() -> None:
             took = seconds(module)
             if number:
                 times.append(took)
-    medians = {module: float(np.median(times)) for module, times in samples.items()}
-    heavy = loaded()
-    write("imports", {"seconds": medians, "samples": samples, "heavy_packages_loaded": heavy})
-    print(f"import minigrad loads of {', '.join(HEAVY)}: {', '.join(heavy) or 'none'}\n")
-    print("| import | median s | of torch's |\n|---|---|---|")
-    for module, took in medians.items():
-        print(f"| {module} | {took:.3f} | {took / medians['torch']:.3f} |")
+    print(table(write("imports", {"samples": samples, "heavy_packages_loaded": loaded()})))
+
+
+def table(result: dict[str, Any]) -> str:
+    """Return the result in Markdown."""
+    medians = {module: float(np.median(times)) for module, times in result["samples"].items()}
+    lines = ["| import | median s | of torch's |", "|---|---|---|"]
+    lines += [f"| {module} | {took:.3f} | {took / medians['torch']:.2f} |" for module, took in medians.items()]
+    heavy = ", ".join(result["heavy_packages_loaded"]) or "none"
+    return "\n".join([*lines, "", f"Of {', '.join(HEAVY)} `import minigrad` loads: {heavy}."])
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ The losses of both over 20 steps from the same weights are compared first (witho
 import argparse
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -87,12 +88,17 @@ def main() -> None:
         "PyTorch eager, fused Adam": torch_step(pair(0.2)[1], fused=True),
     }
     samples = interleave(contestants, options.rounds, options.calls)
-    rows = {name: {"median": float(np.median(s)), "p10": float(np.percentile(s, 10))} for name, s in samples.items()}
-    write("step", {"batch": BATCH, "sizes": SIZES, "seconds": rows, "samples": samples})
-    print("| one training step, batch 64 | median ms | 10th percentile ms | minigrad takes |\n|---|---|---|---|")
-    for name, row in rows.items():
-        share = rows["minigrad"]["median"] / row["median"]
-        print(f"| {name} | {row['median'] * 1e3:.2f} | {row['p10'] * 1e3:.2f} | {share:.2f} |")
+    print(table(write("step", {"batch": BATCH, "sizes": SIZES, "samples": samples})))
+
+
+def table(result: dict[str, Any]) -> str:
+    """Return the result in Markdown."""
+    lines = ["| one training step, batch 64 | median ms | 10th percentile ms | minigrad takes |", "|---|---|---|---|"]
+    ours = np.median(result["samples"]["minigrad"])
+    for name, samples in result["samples"].items():
+        median, fast = np.median(samples), np.percentile(samples, 10)
+        lines.append(f"| {name} | {median * 1e3:.2f} | {fast * 1e3:.2f} | {ours / median:.2f} of it |")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

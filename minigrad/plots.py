@@ -64,7 +64,9 @@ def confusion_matrix(matrix: npt.ArrayLike, classes: Sequence[str], path: str | 
     for (row, column), count in np.ndenumerate(counts):
         colour = "white" if shares[row, column] > 0.5 else "black" if count else "0.7"
         axes.text(column, row, f"{count}", ha="center", va="center", color=colour, fontsize=9)
-    axes.set_xticks(range(size), classes, rotation=40, ha="right", rotation_mode="anchor")
+    is_long = max(map(len, classes)) > 4
+    slant: dict[str, Any] = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if is_long else {}
+    axes.set_xticks(range(size), classes, **slant)
     axes.set_yticks(range(size), classes)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")

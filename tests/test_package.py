@@ -67,7 +67,11 @@ def test_readme_code_runs(number: int, tmp_path: Path) -> None:
     code = readme_blocks("python")[number]
     if number == 0:
         assert len(code.splitlines()) <= 20
-    run("-c", code.replace("data.fashion_mnist()", "(part.subset(slice(640)) for part in data.fashion_mnist())"), folder=tmp_path)
+    run(
+        "-c",
+        code.replace("data.fashion_mnist()", "(part.subset(slice(640)) for part in data.fashion_mnist())"),
+        folder=tmp_path,
+    )
 
 
 def test_readme_names_commands_that_exist() -> None:
@@ -77,7 +81,9 @@ def test_readme_names_commands_that_exist() -> None:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
     for module in re.findall(r"python -m (benchmarks\.\w+)", text):
         assert (ROOT / f"{module.replace('.', '/')}.py").exists(), module
-    commands = {line.split()[1] for block in readme_blocks("sh") for line in block.splitlines() if line.startswith("minigrad ")}
+    commands = {
+        line.split()[1] for block in readme_blocks("sh") for line in block.splitlines() if line.startswith("minigrad ")
+    }
     help_text = run("-m", "minigrad", "--help")
     assert commands
     assert all(command in help_text for command in commands)
@@ -93,3 +99,10 @@ def test_no_path_of_a_machine() -> None:
         path = ROOT / name
         if path.suffix in {".py", ".md", ".cfg", ".toml", ".txt", ".json"} and path.exists():
             assert home == "/" or f"{home}/" not in path.read_text(encoding="utf-8"), name
+
+
+def test_readme_says_what_was_measured() -> None:
+    from benchmarks import report
+
+    text = report.README.read_text(encoding="utf-8")
+    assert report.fill(text) == text

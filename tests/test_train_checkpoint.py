@@ -164,8 +164,9 @@ def test_other_batches_than_those_of_the_interrupted_run_are_refused(tmp_path):
     fit(resumed)  # the right ones still do
 
 
-def test_best_is_a_state_file_of_the_best_epoch(tmp_path):
-    trainer = make(Checkpoint(tmp_path), EarlyStopping(patience=99))
+@pytest.mark.parametrize("average", [False, True])
+def test_best_is_a_state_file_of_the_best_epoch(tmp_path, average):
+    trainer = make(Checkpoint(tmp_path), EarlyStopping(patience=99), average=average)
     history = fit(trainer)
     best = history.best("val_loss")
     same(load_state(tmp_path / "best.safetensors"), trainer.model.state_dict())

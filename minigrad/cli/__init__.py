@@ -50,10 +50,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the arguments; by default those of the process.
     """
     try:
-        args = parse(argv)
-    except SystemExit as ending:
+        return _run(parse(argv))
+    except SystemExit as ending:  # of the parser: help, or wrong arguments
         return int(ending.code or 0)
-    return _run(args)
 
 
 def _run(args: argparse.Namespace) -> int:

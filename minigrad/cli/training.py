@@ -188,7 +188,8 @@ def _begin(trainer: Trainer, config: Config, out: Path, resume: bool) -> None:
 def _fit(trainer: Trainer, batches: Loader, checks: Loader, epochs: int) -> NonFiniteError | None:
     """Train. A loss that is not finite is returned: what was learnt before it is kept."""
     try:
-        trainer.fit(batches, checks, epochs)
+        with np.errstate(over="ignore", invalid="ignore"):  # what comes of them is found and explained
+            trainer.fit(batches, checks, epochs)
     except NonFiniteError as error:
         return error
     return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -110,7 +111,7 @@ def reporter(wanted: bool | None) -> Silence:
     if wanted is False:
         return Silence()
     is_terminal = sys.stdout is not None and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
-    return LiveBar() if is_terminal else PlainLines()
+    return LiveBar() if is_terminal and find_spec("rich") else PlainLines()
 
 
 def shown(row: Mapping[str, float]) -> Iterator[tuple[str, str]]:

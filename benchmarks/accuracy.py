@@ -1,0 +1,83 @@
+"""Test accuracy of the recipes over seeds 0 to 4, the model chosen on the validation images.
+
+    python -m benchmarks.accuracy [--seeds 5] [--only fashion-mnist:reference]
+
+Each run is the command `minigrad train DATASET --recipe NAME --seed SEED`. The whole takes about an hour.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.harness import read, write
+
+RUNS = (
+    ("fashion-mnist", "reference"),
+    ("fashion-mnist", "best-mlp"),
+    ("mnist", "reference"),
+    ("mnist", "best-mlp"),
+)
+
+
+def train(dataset: str, recipe: str, seed: int) -> dict[str, Any]:
+    """Run the command in a process of its own and return its metrics.json."""
+    with tempfile.TemporaryDirectory() as out:
+        command = ["train", dataset, "--recipe", recipe, "--seed", str(seed), "--out", out, "--quiet"]
+        subprocess.run([sys.executable, "-m", "minigrad", *command], check=True)
+        metrics: dict[str, Any] = json.loads((Path(out) / "metrics.json").read_text())
+    return metrics
+
+
+def main() -> None:
+    """Train, write, print. A part that is measured again replaces its old figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--only", metavar="DATASET:RECIPE", help="measure this one, keep the others")
+    options = parser.parse_args()
+    rows: dict[str, list[dict[str, Any]]] = read("accuracy")["rows"] if options.only else {}
+    for dataset, recipe in RUNS:
+        name = f"{dataset}:{recipe}"
+        if options.only in (None, name):
+            rows[name] = []
+            for seed in range(options.seeds):
+                metrics = train(dataset, recipe, seed)
+                kept = {
+                    "seed": seed,
+                    "validation": metrics["validation"]["accuracy"],
+                    "test": metrics["test"]["accuracy"],
+                    "seconds_an_epoch": metrics["seconds_an_epoch"],
+                    "epochs": metrics["epochs"],
+                }
+                rows[name].append(kept)
+                print(name, kept, flush=True)
+    print(table(write("accuracy", {"rows": rows})))
+
+
+def table(result: dict[str, Any]) -> str:
+    """Return the result in Markdown."""
+    lines = [
+        "| data set | recipe | epochs | test accuracy, seeds 0 to 4 | mean ± sd | validation | s an epoch |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, runs in result["rows"].items():
+        dataset, recipe = name.split(":")
+        test, validation, seconds = (
+            np.array([run[key] for run in runs]) for key in ("test", "validation", "seconds_an_epoch")
+        )
+        each = ", ".join(f"{value:.2%}" for value in test)
+        mean = f"**{test.mean():.2%}** ± {test.std(ddof=1):.2%}"
+        lines.append(
+            f"| {dataset} | {recipe} | {runs[0]['epochs']} | {each} | {mean} | {validation.mean():.2%} "
+            f"| {np.median(seconds):.1f} |"
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,359 @@
+"""`minigrad train`, in this process, on a small data set."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from minigrad import data
+from minigrad.cli import main
+from minigrad.cli.run_folder import load_run
+from minigrad.cli.training import mean_and_deviation
+from minigrad.io import load_state
+from minigrad.train import Checkpoint, History, Trainer
+from tests.cli_toy import QUICK, images, names, one_line, toy_in_catalog, train_toy
+
+FILES = ["config.json", "confusion.png", "curves.png", "history.json", "metrics.json", "model.safetensors"]
+
+
+@pytest.fixture(autouse=True)
+def toy(tmp_path):
+    with toy_in_catalog(tmp_path) as patch:
+        yield patch
+
+
+def train(folder, *options):
+    return main(["train", "toy", *QUICK, *options, "--out", str(folder / "run")])
+
+
+def raise_in_epoch(patch, number, error):
+    """Let a fit be hit by an exception when this epoch begins."""
+
+    def begin(self, trainer):
+        if trainer.epoch == number:
+            raise error
+
+    patch.setattr(Checkpoint, "on_epoch_start", begin)
+
+
+def same_model(one, other):
+    one, other = (load_state(folder / "model.safetensors") for folder in (one, other))
+    assert one.keys() == other.keys()
+    return all(np.array_equal(one[name], other[name]) for name in one)
+
+
+# ------------------------------------------------------------------------------------------------- what it writes
+
+
+def test_it_learns_and_writes_everything(tmp_path, capsys):
+    assert train(tmp_path, "--epochs", "8", "--batch-norm", "--dropout", "0.2", "--label-smoothing", "0.1") == 0
+    out, err = capsys.readouterr()
+    run = tmp_path / "run"
+    assert err == ""
+    assert names(run) == FILES
+    assert all((run / name).read_bytes().startswith(b"\x89PNG") for name in FILES if name.endswith("png"))
+
+    metrics = json.loads((run / "metrics.json").read_text())
+    history = History.load(run / "history.json")
+    best = history.best("val_accuracy")
+    assert (metrics["epochs"], len(history), metrics["stopped"], metrics["best_epoch"]) == (8, 8, None, best["epoch"])
+    assert metrics["validation"]["images"] == 12
+    assert metrics["validation"]["accuracy"] == pytest.approx(best["val_accuracy"])
+    assert metrics["validation"]["loss"] == pytest.approx(best["val_loss"], rel=1e-4)
+    assert metrics["test"]["images"] == np.sum(metrics["test_confusion_matrix"]) == 30
+    assert metrics["test"]["accuracy"] == np.trace(metrics["test_confusion_matrix"]) / 30 > 0.9
+    assert list(metrics["test_accuracy_per_class"]) == ["left", "right", "dark"]
+    assert metrics["seconds_per_epoch"] == pytest.approx(np.median(history["seconds"]))
+
+    assert "toy: 108 images to train on, 12 to choose the model by, 30 to test it\nmlp 30-8-3: " in out
+    assert f"validation accuracy  {metrics['validation']['accuracy']:.2%}" in out
+    assert f"test accuracy        {metrics['test']['accuracy']:.2%}" in out
+    assert f"seconds an epoch     {metrics['seconds_per_epoch']:.2f}" in out
+    assert f"  left   {metrics['test_accuracy_per_class']['left']:6.1%}" in out
+    assert out.endswith("model.safetensors, config.json, history.json, metrics.json, curves.png, confusion.png\n")
+
+
+def test_config_says_what_made_the_run(tmp_path):
+    config = json.loads((train_toy(tmp_path, "--ema", "0.5", "--seed", "3") / "config.json").read_text())
+    assert config["model"] == {
+        "name": "mlp",
+        "in_features": 30,
+        "classes": 3,
+        "hidden": [8],
+        "activation": "relu",
+        "batch_norm": False,
+        "dropout": 0.0,
+    }
+    assert (config["dataset"], config["shape"], config["classes"]) == ("toy", [1, 6, 5], ["left", "right", "dark"])
+    assert {"seed": 3, "ema": 0.5, "lr": 1e-3, "optimizer": "adam", "epochs": 3}.items() <= config["options"].items()
+    assert {"minigrad", "python", "numpy", "numba", "kernels"} <= config["versions"].keys()
+    assert str(tmp_path) not in json.dumps(config)
+
+
+def test_images_are_normalised_by_those_to_train_on(tmp_path):
+    config, _ = load_run(str(train_toy(tmp_path, "--limit", "50")))
+    x = config.load_parts(None).train.x / 255
+    assert (config.mean, config.std) == (pytest.approx(x.mean()), pytest.approx(x.std()))
+    config, _ = load_run(str(train_toy(tmp_path, "--no-normalize")))
+    assert (config.mean, config.std) == (0.0, 1.0)
+
+
+def test_images_of_one_shade():
+    assert mean_and_deviation(np.full((3, 2), 51, np.uint8)) == (pytest.approx(0.2), 1.0)
+
+
+def test_the_model_of_the_best_epoch_is_kept(tmp_path, toy):
+    """Accuracies are made up: the second of four epochs is the best."""
+    measured, kept = iter([0.1, 0.9, 0.2, 0.3]), []
+
+    def validate(self, checks):
+        kept.append(self.model.state_dict())
+        return {"val_loss": 1.0, "val_accuracy": next(measured), "val_seconds": 0.0}
+
+    toy.setattr(Trainer, "_validate", validate)
+    state = load_state(train_toy(tmp_path, "--epochs", "4") / "model.safetensors")
+    assert all(np.array_equal(state[name], kept[1][name]) for name in state)
+    assert not np.array_equal(state["1.weight"], kept[3]["1.weight"])
+
+
+def test_the_test_images_are_looked_at_once(tmp_path, toy):
+    seen, gather, test_x = [], data.Loader._batch, images(30, 1)[0]
+
+    def batch(self, index):
+        seen.append(np.array_equal(self.data.x[:, 0], test_x))
+        return gather(self, index)
+
+    toy.setattr(data.Loader, "_batch", batch)
+    train_toy(tmp_path)
+    assert seen.count(True) == 1
+    assert seen[-1]
+
+
+def test_the_seed_decides_on_everything(tmp_path):
+    options = ("--dropout", "0.3", "--batch-norm")
+    folders = [tmp_path / name for name in ("one", "same", "other")]
+    for folder, seed in zip(folders, "001", strict=True):
+        folder.mkdir()
+        train_toy(folder, *options, "--seed", seed)
+    one, same, other = (folder / "run" for folder in folders)
+    assert same_model(one, same)
+    assert not same_model(one, other)
+
+
+# ---------------------------------------------------------------------------------------------------- the options
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "--optimizer sgd --momentum 0.9 --schedule one-cycle",
+        "--optimizer sgd --schedule one-cycle",
+        "--optimizer adamw --weight-decay 0.1 --schedule one-cycle --ema 0.9",
+        "--optimizer rmsprop --momentum 0.5 --schedule step",
+        "--optimizer adagrad --l1 0.001 --clip-norm 0.5",
+        "--schedule cosine --activation gelu --hidden",
+        "--schedule step --epochs 1 --validation 20 --batch-size 99",
+        "--recipe best-mlp --hidden 8 --epochs 2 --batch-size 16",
+    ],
+)
+def test_options_are_taken(options, tmp_path):
+    metrics = json.loads((train_toy(tmp_path, *options.split()) / "metrics.json").read_text())
+    assert 0 <= metrics["test"]["accuracy"] <= 1
+
+
+@pytest.mark.parametrize(("optimizer", "rate"), [("sgd", 0.1), ("adagrad", 0.01), ("adamw", 0.001)])
+def test_each_optimizer_has_its_learning_rate(optimizer, rate, tmp_path):
+    history = History.load(train_toy(tmp_path, "--optimizer", optimizer) / "history.json")
+    assert history["lr"] == [rate] * 3
+
+
+def test_schedules_end_where_they_should(tmp_path):
+    last = {}
+    for schedule in ("cosine", "one-cycle", "step"):
+        run = train_toy(tmp_path, "--schedule", schedule, "--epochs", "4")
+        last[schedule] = History.load(run / "history.json")["lr"]
+    assert last["cosine"][-1] == pytest.approx(0, abs=1e-12)
+    assert 0 < last["one-cycle"][-1] < 1e-6
+    assert last["step"] == pytest.approx([1e-3, 1e-4, 1e-5, 1e-5])
+
+
+def test_early_stopping(tmp_path):
+    run = train_toy(tmp_path, "--early-stopping", "2", "--epochs", "50", "--lr", "0.05")
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert metrics["stopped"] == "early"
+    assert metrics["epochs"] == metrics["best_epoch"] + 2 < 50
+    assert names(run) == FILES
+
+
+def test_limit_and_a_last_batch_of_one_image(tmp_path, capsys):
+    """45 images, batches of 11: one is left over, which batch normalisation could not take."""
+    assert train(tmp_path, "--limit", "50", "--batch-size", "11", "--batch-norm") == 0
+    assert "toy: 45 images to train on, 5 to choose the model by, 12 to test it" in capsys.readouterr().out
+
+
+def test_how_much_is_said(tmp_path, capsys):
+    assert main(["train", "toy", "--epochs", "2", "--hidden", "4", "--out", str(tmp_path / "run")]) == 0
+    assert capsys.readouterr().out.count("val_accuracy ") == 3  # two epochs, and which one was taken
+    assert train(tmp_path) == 0
+    assert "val_accuracy" not in capsys.readouterr().out
+    train_toy(tmp_path)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_default_folder(tmp_path, toy):
+    toy.chdir(tmp_path)
+    assert main(["train", "toy", *QUICK, "--quiet"]) == 0
+    assert names(tmp_path / "runs" / "toy") == FILES
+
+
+def test_data_from_a_folder(tmp_path, toy):
+    toy.delenv("MINIGRAD_DATA")
+    (tmp_path / "data").rename(tmp_path / "elsewhere")
+    train_toy(tmp_path, "--data", str(tmp_path / "elsewhere"))
+
+
+# ----------------------------------------------------------------------------------------- interrupted and resumed
+
+
+@pytest.mark.parametrize("epoch", [2, 4])
+def test_a_resumed_run_ends_like_one_without_interruption(epoch, tmp_path, toy, capsys):
+    options = "--epochs 5 --dropout 0.2 --batch-norm --schedule cosine --ema 0.9".split()
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    train_toy(whole, *options)
+    with pytest.MonkeyPatch.context() as patch:
+        raise_in_epoch(patch, epoch, KeyboardInterrupt())
+        assert train(tmp_path, *options) == 130
+    run = tmp_path / "run"
+    assert names(run) == ["checkpoint", *FILES]
+    assert json.loads((run / "metrics.json").read_text())["stopped"] == "interrupted"
+    assert capsys.readouterr().out.endswith("Interrupted. The same command with --resume goes on.\n")
+
+    assert train(tmp_path, *options, "--resume") == 0
+    assert names(run) == FILES
+    assert same_model(run, whole / "run")
+    for column in ("val_accuracy", "loss", "lr"):
+        assert History.load(run / "history.json")[column] == History.load(whole / "run" / "history.json")[column]
+
+
+def test_interrupted_before_there_is_anything_to_keep(tmp_path, toy, capsys):
+    raise_in_epoch(toy, 1, KeyboardInterrupt())
+    assert train(tmp_path) == 130
+    assert names(tmp_path / "run") == []
+    assert "nothing to keep" in capsys.readouterr().out
+
+
+def test_interrupted_outside_the_training(tmp_path, toy, capsys):
+    def load(*arguments):
+        raise KeyboardInterrupt
+
+    toy.setattr("minigrad.cli.run_folder.load", load)
+    assert train(tmp_path) == 130
+    assert one_line(capsys.readouterr().err) == "minigrad train: interrupted\n"
+
+
+def test_resume_wants_the_same_options(tmp_path, toy, capsys):
+    with pytest.MonkeyPatch.context() as patch:
+        raise_in_epoch(patch, 2, KeyboardInterrupt())
+        assert train(tmp_path) == 130
+    assert train(tmp_path, "--resume", "--lr", "0.5") == 1
+    assert "has lr=0.001 (now 0.5)" in one_line(capsys.readouterr().err)
+    assert train(tmp_path, "--resume") == 0
+
+
+def test_resume_without_an_interrupted_run(tmp_path, capsys):
+    assert train(tmp_path, "--resume") == 1
+    assert "--resume: there is no interrupted run in" in one_line(capsys.readouterr().err)
+
+
+def test_a_new_run_forgets_an_interrupted_one(tmp_path, toy):
+    with pytest.MonkeyPatch.context() as patch:
+        raise_in_epoch(patch, 2, KeyboardInterrupt())
+        assert train(tmp_path, "--seed", "1") == 130
+    (tmp_path / "run" / "checkpoint" / "mine.txt").write_text("not of minigrad")
+    assert train(tmp_path) == 0
+    assert names(tmp_path / "run") == ["checkpoint", *FILES]
+    assert names(tmp_path / "run" / "checkpoint") == ["mine.txt"]
+
+
+# ------------------------------------------------------------------------------------------------------- failures
+
+
+def test_a_loss_that_is_not_finite(tmp_path, capsys):
+    assert train(tmp_path, "--optimizer", "sgd", "--lr", "1e30", "--weight-decay", "1e30") == 1
+    out, err = capsys.readouterr()
+    assert "minigrad train: error: loss is " in one_line(err)
+    assert "epoch 1, step " in err
+    assert names(tmp_path / "run") == []
+    assert "Traceback" not in out
+
+
+def test_what_came_before_a_failure_is_kept(tmp_path, toy, capsys):
+    from minigrad.train import NonFiniteError
+
+    raise_in_epoch(toy, 3, NonFiniteError("loss is nan"))
+    assert train(tmp_path) == 1
+    assert one_line(capsys.readouterr().err) == "minigrad train: error: loss is nan\n"
+    assert names(tmp_path / "run") == FILES
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["stopped"] == "error"
+
+
+def test_a_failed_run_leaves_the_files_of_the_last_one(tmp_path, toy):
+    run = train_toy(tmp_path)
+    before = {name: (run / name).read_bytes() for name in FILES}
+    raise_in_epoch(toy, 2, OSError(28, "No space left on device", "model"))
+    assert train(tmp_path, "--seed", "1") == 1
+    assert {name: (run / name).read_bytes() for name in FILES} == before
+
+
+def test_a_folder_that_cannot_be_written_is_noticed_before_anything_else(tmp_path, toy, capsys):
+    toy.setattr("minigrad.cli.run_folder.load", lambda *arguments: pytest.fail("the data were read first"))
+    (tmp_path / "file").write_text("")
+    assert main(["train", "toy", *QUICK, "--out", str(tmp_path / "file" / "run")]) == 1
+    message = one_line(capsys.readouterr().err)
+    assert message.startswith(f"minigrad train: error: --out: cannot write into {tmp_path / 'file' / 'run'}")
+
+
+def test_data_that_are_not_found(tmp_path, toy, capsys):
+    toy.setenv("MINIGRAD_DATA", str(tmp_path / "nowhere"))
+    assert train(tmp_path) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("minigrad train: error: toy was not found. Looked in:\n")
+    assert "minigrad data fetch toy" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--limit", "121"], "--limit 121: toy has 120 training images"),
+        (["--validation", "120"], "--validation 120: "),
+        (["--limit", "2", "--validation", "0.1"], "--validation 0.1: "),
+    ],
+)
+def test_more_than_there_is(options, message, tmp_path, capsys):
+    assert train(tmp_path, *options) == 1
+    assert f"minigrad train: error: {message}" in one_line(capsys.readouterr().err)
+
+
+def test_without_matplotlib(tmp_path, toy, capsys):
+    for name in ("matplotlib", "matplotlib.figure"):
+        toy.setitem(sys.modules, name, None)
+    assert train(tmp_path) == 0
+    out, err = capsys.readouterr()
+    assert out.endswith("metrics.json\nno pictures: plots need matplotlib: pip install minigrad[plot]\n")
+    assert err == ""
+    assert names(tmp_path / "run") == [name for name in FILES if not name.endswith("png")]
+
+
+# ---------------------------------------------------------------------------------------------------- real images
+
+
+@pytest.mark.skipif(data.find("fashion-mnist") is None, reason="Fashion-MNIST is not on this machine")
+def test_fashion_mnist(tmp_path, toy, capsys):
+    toy.delenv("MINIGRAD_DATA")
+    line = "train fashion-mnist --recipe reference --limit 2000 --epochs 1 --no-progress --out".split()
+    assert main([*line, str(tmp_path / "run")]) == 0
+    assert "mlp 784-512-256-10: 537,354 parameters" in capsys.readouterr().out
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["test"]["accuracy"] > 0.6
