@@ -403,3 +403,14 @@ def test_to_converts_everything() -> None:
     assert {value.dtype for value in model.state_dict().values()} == {np.dtype(np.float64), np.dtype(np.int64)}
     with pytest.raises(ValueError, match="want float32 or float64, got float16"):
         model.to(np.float16)
+
+
+def test_observers_nest() -> None:
+    model, seen = nn.Sequential(nn.Tanh()), []
+    with nn.observe(model, lambda path, *_: seen.append(("outer", path))):
+        with nn.observe(model, lambda path, *_: seen.append(("inner", path))):
+            model(np.ones(3))
+        model(np.ones(3))
+    model(np.ones(3))
+    paths = ["Sequential[0].Tanh", "Sequential"]
+    assert sorted(seen) == sorted([("inner", p) for p in paths] + [("outer", p) for p in paths] * 2)

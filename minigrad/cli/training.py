@@ -90,7 +90,7 @@ def describe(options: Options, data: ArrayDataset) -> Config:
 
 
 def mean_and_deviation(images: np.ndarray[Any, Any]) -> tuple[float, float]:
-    """Return the mean and the standard deviation of all pixels, bytes counting from 0 to 1; a deviation of 0 as 1.
+    """Return the mean and the standard deviation of all pixels, bytes counting from 0 to 1; 1 if they do not differ.
 
     >>> mean_and_deviation(np.array([[0, 255]], np.uint8))
     (0.5, 0.5)
@@ -99,7 +99,8 @@ def mean_and_deviation(images: np.ndarray[Any, Any]) -> tuple[float, float]:
     # By blocks: `bincount` makes integers of eight bytes of all that it is given.
     counts = sum(np.bincount(image.ravel(), minlength=256) for image in np.array_split(images, 64))
     mean = counts @ values / images.size
-    return float(mean), float(np.sqrt(counts @ (values - mean) ** 2 / images.size)) or 1.0
+    variance = counts @ (values - mean) ** 2 / images.size
+    return float(mean), float(np.sqrt(variance)) if np.count_nonzero(counts) > 1 else 1.0
 
 
 def training_batches(config: Config, data: ArrayDataset) -> Loader:

@@ -40,14 +40,17 @@ def observe(model: Module, callback: Observer) -> Iterator[None]:
 
         vars(module)["_forward"] = watched  # shadows the class's method until it is deleted
 
-    modules = list(model.modules())
-    for module in modules:
+    before = [(module, vars(module).get("_forward")) for module in model.modules()]
+    for module, _ in before:
         watch(module)
     try:
         yield
     finally:
-        for module in modules:
-            del vars(module)["_forward"]
+        for module, outer in before:
+            if outer is None:
+                del vars(module)["_forward"]
+            else:  # an observer around this one
+                vars(module)["_forward"] = outer
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,14 @@ import hashlib
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numba
 import numpy as np
+from numba.core.caching import FunctionCache
 
 from minigrad.files import user_cache
 
@@ -36,22 +38,42 @@ def cache_directory() -> Path | None:
         return None
 
 
+class _Cache(FunctionCache):
+    """Numba's disk cache, where a file that is corrupt or cannot be written means compiling anew, never an error."""
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:
+            with suppress(OSError):
+                self.flush()  # a corrupt index would also stop the new code from being kept
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        with suppress(Exception):
+            super().save_overload(sig, data)
+
+
 def jit(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Compile a kernel at its first call: IEEE division, no GIL, NaN-safe fast arithmetic, cached on disk."""
     settings: dict[str, Any] = {"fastmath": FASTMATH, "error_model": "numpy", "nogil": True} | options
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        compiled: Any = numba.njit(**settings)(function)
         directory = cache_directory()
-        if directory is None:
-            compiled: Callable[..., Any] = numba.njit(**settings)(function)
-            return compiled
-        # Numba reads its global setting once, when the function is decorated: set it for that moment only.
-        config: Any = numba.config
-        previous, config.CACHE_DIR = config.CACHE_DIR, str(directory)
-        try:
-            compiled = numba.njit(cache=True, **settings)(function)
-        finally:
-            config.CACHE_DIR = previous
-        return compiled
+        if directory is not None and hasattr(compiled, "_cache"):  # not where the JIT is off
+            compiled._cache = _cache(function, directory)
+        kernel: Callable[..., Any] = compiled
+        return kernel
 
     return decorate
+
+
+def _cache(function: Callable[..., Any], directory: Path) -> _Cache:
+    """Return a cache in `directory`: Numba reads its global setting once, when a cache is made."""
+    config: Any = numba.config
+    previous, config.CACHE_DIR = config.CACHE_DIR, str(directory)
+    try:
+        return _Cache(function)
+    finally:
+        config.CACHE_DIR = previous

@@ -11,10 +11,16 @@ Array = npt.NDArray[Any]
 
 
 @jit()
+def _times(a: np.uint32, b: int) -> np.uint32:
+    """The product's lower 32 bits, without an overflow where the JIT is off."""
+    return np.uint32((np.uint64(a) * np.uint64(b)) & np.uint64(0xFFFFFFFF))
+
+
+@jit()
 def _mix(h: np.uint32) -> np.uint32:
-    h = np.uint32(np.uint32(h ^ np.uint32(h >> np.uint32(16))) * np.uint32(0x7FEB352D))
-    h = np.uint32(np.uint32(h ^ np.uint32(h >> np.uint32(15))) * np.uint32(0x846CA68B))
-    return np.uint32(h ^ np.uint32(h >> np.uint32(16)))
+    h = _times(np.uint32(h ^ (h >> np.uint32(16))), 0x7FEB352D)
+    h = _times(np.uint32(h ^ (h >> np.uint32(15))), 0x846CA68B)
+    return np.uint32(h ^ (h >> np.uint32(16)))
 
 
 @jit()
