@@ -51,7 +51,7 @@ def main() -> None:
                     "seed": seed,
                     "validation": metrics["validation"]["accuracy"],
                     "test": metrics["test"]["accuracy"],
-                    "seconds_an_epoch": metrics["seconds_an_epoch"],
+                    "seconds_an_epoch": metrics["seconds_per_epoch"],
                     "epochs": metrics["epochs"],
                 }
                 rows[name].append(kept)

@@ -6,12 +6,14 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
+from minigrad import plots
 from minigrad.cli import main
 from minigrad.data import CATALOG, File, Source, write_idx
 
 CLASSES = ("left", "right", "dark")
 SHAPE = (6, 5)  # of an image
 QUICK = ("--hidden", "8", "--epochs", "3", "--batch-size", "16", "--no-progress")
+DRAW = {"curves": plots.curves, "confusion_matrix": plots.confusion_matrix}
 
 
 def images(count, seed):
@@ -37,11 +39,13 @@ def write_toy(folder):
 
 
 @contextmanager
-def toy_in_catalog(folder):
-    """Let the data set be known and found, and no other one."""
+def toy_in_catalog(folder, pictures=False):
+    """Let the data set be known and found, and no picture be drawn (which takes longer than all the rest)."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(CATALOG, "toy", write_toy(folder / "data"))
         patch.setenv("MINIGRAD_DATA", str(folder / "data"))
+        for name, draw in DRAW.items():
+            patch.setattr(plots, name, draw if pictures else lambda *arguments: arguments[-1].touch())
         yield patch
 
 

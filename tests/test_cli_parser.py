@@ -11,8 +11,8 @@ from minigrad.cli import main, parse
 from minigrad.cli.recipes import RECIPES, as_options
 from tests.cli_toy import one_line
 
-DEMO = """train fashion-mnist --model mlp --hidden 512 256 --batch-norm --dropout 0.2 --label-smoothing 0.1 --optimizer adam
---lr 1e-3 --weight-decay 1e-4 --epochs 20 --batch-size 64 --seed 0 --out runs/demo"""
+DEMO = """train fashion-mnist --model mlp --hidden 512 256 --batch-norm --dropout 0.2 --label-smoothing 0.1
+--optimizer adam --lr 1e-3 --weight-decay 1e-4 --epochs 20 --batch-size 64 --seed 0 --out runs/demo"""
 HEAVY = ("numba", "scipy", "matplotlib", "rich", "torch", "PIL", "pooch", "safetensors")
 
 

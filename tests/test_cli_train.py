@@ -52,7 +52,6 @@ def test_it_learns_and_writes_everything(tmp_path, capsys):
     run = tmp_path / "run"
     assert err == ""
     assert names(run) == FILES
-    assert all((run / name).read_bytes().startswith(b"\x89PNG") for name in FILES if name.endswith("png"))
 
     metrics = json.loads((run / "metrics.json").read_text())
     history = History.load(run / "history.json")
@@ -72,6 +71,12 @@ def test_it_learns_and_writes_everything(tmp_path, capsys):
     assert f"seconds an epoch     {metrics['seconds_per_epoch']:.2f}" in out
     assert f"  left   {metrics['test_accuracy_per_class']['left']:6.1%}" in out
     assert out.endswith("model.safetensors, config.json, history.json, metrics.json, curves.png, confusion.png\n")
+
+
+def test_pictures(tmp_path):
+    with toy_in_catalog(tmp_path, pictures=True):
+        run = train_toy(tmp_path)
+    assert all((run / name).read_bytes().startswith(b"\x89PNG") for name in FILES if name.endswith("png"))
 
 
 def test_config_says_what_made_the_run(tmp_path):
@@ -218,7 +223,7 @@ def test_data_from_a_folder(tmp_path, toy):
 
 @pytest.mark.parametrize("epoch", [2, 4])
 def test_a_resumed_run_ends_like_one_without_interruption(epoch, tmp_path, toy, capsys):
-    options = "--epochs 5 --dropout 0.2 --batch-norm --schedule cosine --ema 0.9".split()
+    options = ["--epochs", "5", "--dropout", "0.2", "--batch-norm", "--schedule", "cosine", "--ema", "0.9"]
     whole = tmp_path / "whole"
     whole.mkdir()
     train_toy(whole, *options)
@@ -337,10 +342,11 @@ def test_more_than_there_is(options, message, tmp_path, capsys):
     assert f"minigrad train: error: {message}" in one_line(capsys.readouterr().err)
 
 
-def test_without_matplotlib(tmp_path, toy, capsys):
-    for name in ("matplotlib", "matplotlib.figure"):
-        toy.setitem(sys.modules, name, None)
-    assert train(tmp_path) == 0
+def test_without_matplotlib(tmp_path, capsys):
+    with toy_in_catalog(tmp_path, pictures=True) as patch:
+        for name in ("matplotlib", "matplotlib.figure"):
+            patch.setitem(sys.modules, name, None)
+        assert train(tmp_path) == 0
     out, err = capsys.readouterr()
     assert out.endswith("metrics.json\nno pictures: plots need matplotlib: pip install minigrad[plot]\n")
     assert err == ""
@@ -353,7 +359,7 @@ def test_without_matplotlib(tmp_path, toy, capsys):
 @pytest.mark.skipif(data.find("fashion-mnist") is None, reason="Fashion-MNIST is not on this machine")
 def test_fashion_mnist(tmp_path, toy, capsys):
     toy.delenv("MINIGRAD_DATA")
-    line = "train fashion-mnist --recipe reference --limit 2000 --epochs 1 --no-progress --out".split()
-    assert main([*line, str(tmp_path / "run")]) == 0
+    options = ["--recipe", "reference", "--limit", "2000", "--epochs", "1", "--no-progress"]
+    assert main(["train", "fashion-mnist", *options, "--out", str(tmp_path / "run")]) == 0
     assert "mlp 784-512-256-10: 537,354 parameters" in capsys.readouterr().out
     assert json.loads((tmp_path / "run" / "metrics.json").read_text())["test"]["accuracy"] > 0.6

@@ -206,7 +206,7 @@ class Module(ABC):
                 (value.data if isinstance(value, Parameter) else value)[...] = array
 
     def to(self, dtype: npt.DTypeLike) -> Self:
-        """Convert all parameters and floating buffers to float32 or float64, in place. Make optimizers afterwards."""
+        """Convert all parameters and floating buffers to float32 or float64. Optimizers take notice at their next step."""
         dtype = np.dtype(dtype)
         if dtype not in FLOATS:
             raise ValueError(f"{type(self).__name__}.to: want float32 or float64, got {dtype}")

@@ -1,0 +1,150 @@
+"""`minigrad info` and `minigrad data`."""
+
+import gzip
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minigrad import __version__, kernels
+from minigrad.cli import info, main
+from minigrad.data import CATALOG, download
+from tests.cli_toy import one_line, toy_in_catalog
+
+
+@pytest.fixture
+def toy(tmp_path):
+    with toy_in_catalog(tmp_path) as patch:
+        patch.setenv("MINIGRAD_CACHE", str(tmp_path / "cache"))
+        yield patch
+
+
+def said(capsys):
+    """Return what `info` prints, by name."""
+    lines = capsys.readouterr().out.splitlines()
+    return {line[:24].strip(): line[24:].strip() for line in lines if line.startswith("  ")}
+
+
+# ---------------------------------------------------------------------------------------------------------- info
+
+
+def test_info(toy, tmp_path, capsys):
+    toy.setenv("OMP_NUM_THREADS", "3")
+    assert main(["info"]) == 0
+    facts = said(capsys)
+    assert facts["minigrad"] == __version__
+    assert facts["numpy"] == np.__version__
+    assert facts["numba"] == version("numba")
+    assert facts["processors"] == str(os.cpu_count())
+    assert facts["OMP_NUM_THREADS"] == "3"
+    assert facts["in use"].startswith(kernels.backend())
+    assert facts["cache"] == f"{tmp_path / 'cache'}, 0 files of compiled kernels, 0.0 MB"
+    assert facts["toy"] == str(tmp_path / "data")
+    assert {"python", "system", "processor", "instructions", "BLAS", "this process may use"} <= facts.keys()
+    assert all(facts.values())
+
+
+def test_info_without_numba():
+    code = "import sys; sys.modules['numba'] = None; from minigrad.cli import main; sys.exit(main(['info']))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "in use                  reference (NumPy)" in done.stdout
+
+
+def test_what_is_not_installed_is_said(toy, capsys):
+    toy.setattr(info, "version", lambda name: raise_missing(name) if name in ("numba", "pillow") else "1")
+    assert main(["info"]) == 0
+    facts = said(capsys)
+    assert (facts["numba"], facts["pillow"]) == ("not installed", "not installed (extra: image)")
+
+
+def raise_missing(name):
+    raise info.PackageNotFoundError(name)
+
+
+@pytest.mark.parametrize(
+    ("content", "said_quota"), [("150000 100000\n", "1.5 processors"), ("max 100000\n", "none"), (None, "none")]
+)
+def test_the_quota_of_a_container(content, said_quota, toy):
+    def read(path):
+        if content is None or str(path) != "/sys/fs/cgroup/cpu.max":
+            raise FileNotFoundError(path)
+        return content
+
+    toy.setattr(Path, "read_text", read)
+    assert info.threads()["control group's quota"] == said_quota
+    assert info.machine()["processor"]
+
+
+# ---------------------------------------------------------------------------------------------------------- data
+
+
+def test_where(toy, tmp_path, capsys):
+    assert main(["data", "where", "toy"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "toy",
+        f"  taken  {tmp_path / 'data'} (MINIGRAD_DATA)",
+        f"  -      {tmp_path / 'data' / 'toy'} (MINIGRAD_DATA)",
+        f"  -      {tmp_path / 'cache' / 'data' / 'toy'} (the cache)",
+    ]
+    assert main(["data", "where"]) == 0
+    assert set(CATALOG) <= set(capsys.readouterr().out.splitlines())
+
+
+def test_verify(toy, tmp_path, capsys):
+    assert main(["data", "verify", "toy"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [f"ok     toy  {tmp_path / 'data' / name}" for name in ("train-x", "train-y", "test-x", "test-y")]
+
+    (tmp_path / "data" / "test-x").write_bytes(b"something else")
+    assert main(["data", "verify", "toy"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["ok", "ok", "WRONG", "ok"]
+    assert "test-x: not the test-x of toy: the sha256" in lines[2]
+
+
+def test_verify_takes_all_that_are_found(toy, capsys):
+    toy.setattr("minigrad.cli.data.CATALOG", {"toy": CATALOG["toy"]})
+    assert main(["data", "verify"]) == 0
+    assert capsys.readouterr().out.count("ok     toy") == 4
+
+
+def test_verify_where_there_is_nothing(toy, tmp_path, capsys):
+    toy.setenv("MINIGRAD_DATA", str(tmp_path / "nowhere"))
+    toy.setattr("minigrad.cli.data.CATALOG", {"toy": CATALOG["toy"]})
+    assert main(["data", "verify"]) == 1
+    assert "no data set was found" in one_line(capsys.readouterr().err)
+    assert main(["data", "verify", "cifar"]) == 1
+    assert "minigrad data verify: error: cifar: neither a folder nor one of" in one_line(capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("options", [[], ["--to", "here"]])
+def test_fetch(options, toy, tmp_path, capsys):
+    toy.setitem(CATALOG, "toy", replace(CATALOG["toy"], mirrors=("https://example.org/",)))
+    toy.chdir(tmp_path)
+
+    def retrieve(url, path):
+        name = url.removeprefix("https://example.org/").removesuffix(".gz")
+        path.write_bytes(gzip.compress((tmp_path / "data" / name).read_bytes()))
+
+    toy.setattr(download, "retrieve", retrieve)
+    assert main(["data", "fetch", "toy", *options]) == 0
+    folder = Path("here") if options else tmp_path / "cache" / "data" / "toy"
+    assert capsys.readouterr().out == f"toy is in {folder}\n"
+    assert len(list(folder.iterdir())) == 4
+
+
+def test_fetch_without_a_network(toy, capsys):
+    toy.setitem(CATALOG, "toy", replace(CATALOG["toy"], mirrors=("https://example.org/",)))
+
+    def retrieve(url, path):
+        raise ConnectionError("no network in this test")
+
+    toy.setattr(download, "retrieve", retrieve)
+    assert main(["data", "fetch", "toy"]) == 1
+    assert "train-x.gz: no network in this test" in one_line(capsys.readouterr().err)
