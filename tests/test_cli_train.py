@@ -8,10 +8,10 @@ import pytest
 
 from minigrad import data
 from minigrad.cli import main
-from minigrad.cli.run_folder import load_run
+from minigrad.cli.run_folder import load_parts, load_run
 from minigrad.cli.training import mean_and_deviation
 from minigrad.io import load_state
-from minigrad.train import Checkpoint, History, Trainer
+from minigrad.train import Checkpoint, EarlyStopping, History, Trainer
 from tests.cli_toy import QUICK, images, names, one_line, toy_in_catalog, train_toy
 
 FILES = ["config.json", "confusion.png", "curves.png", "history.json", "metrics.json", "model.safetensors"]
@@ -98,7 +98,7 @@ def test_config_says_what_made_the_run(tmp_path):
 
 def test_images_are_normalised_by_those_to_train_on(tmp_path):
     config, _ = load_run(str(train_toy(tmp_path, "--limit", "50")))
-    x = config.load_parts(None).train.x / 255
+    x = load_parts(config.options, None).train.x / 255
     assert (config.mean, config.std) == (pytest.approx(x.mean()), pytest.approx(x.std()))
     config, _ = load_run(str(train_toy(tmp_path, "--no-normalize")))
     assert (config.mean, config.std) == (0.0, 1.0)
@@ -233,7 +233,9 @@ def test_a_resumed_run_ends_like_one_without_interruption(epoch, tmp_path, toy, 
     run = tmp_path / "run"
     assert names(run) == ["checkpoint", *FILES]
     assert json.loads((run / "metrics.json").read_text())["stopped"] == "interrupted"
-    assert capsys.readouterr().out.endswith("Interrupted. The same command with --resume goes on.\n")
+    out, err = capsys.readouterr()
+    assert out.endswith("The same command with --resume goes on with this run.\n")
+    assert err == "minigrad train: interrupted\n"
 
     assert train(tmp_path, *options, "--resume") == 0
     assert names(run) == FILES
@@ -246,7 +248,24 @@ def test_interrupted_before_there_is_anything_to_keep(tmp_path, toy, capsys):
     raise_in_epoch(toy, 1, KeyboardInterrupt())
     assert train(tmp_path) == 130
     assert names(tmp_path / "run") == []
-    assert "nothing to keep" in capsys.readouterr().out
+    assert one_line(capsys.readouterr().err) == "minigrad train: interrupted\n"
+
+
+def test_interrupted_before_the_last_epoch_was_looked_at(tmp_path, toy, capsys):
+    """Ctrl-C comes when the second epoch is in the history already, but its weights are not kept yet."""
+    choose = EarlyStopping.on_epoch_end
+
+    def interrupted(self, trainer, row):
+        if trainer.epoch == 2:
+            raise KeyboardInterrupt
+        choose(self, trainer, row)
+
+    toy.setattr(EarlyStopping, "on_epoch_end", interrupted)
+    assert train(tmp_path) == 130
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    first = History.load(tmp_path / "run" / "history.json").rows[0]
+    assert metrics["best_epoch"] == 1
+    assert metrics["validation"]["accuracy"] == pytest.approx(first["val_accuracy"])
 
 
 def test_interrupted_outside_the_training(tmp_path, toy, capsys):
@@ -262,6 +281,7 @@ def test_resume_wants_the_same_options(tmp_path, toy, capsys):
     with pytest.MonkeyPatch.context() as patch:
         raise_in_epoch(patch, 2, KeyboardInterrupt())
         assert train(tmp_path) == 130
+    capsys.readouterr()
     assert train(tmp_path, "--resume", "--lr", "0.5") == 1
     assert "has lr=0.001 (now 0.5)" in one_line(capsys.readouterr().err)
     assert train(tmp_path, "--resume") == 0
@@ -335,6 +355,7 @@ def test_data_that_are_not_found(tmp_path, toy, capsys):
         (["--limit", "121"], "--limit 121: toy has 120 training images"),
         (["--validation", "120"], "--validation 120: "),
         (["--limit", "2", "--validation", "0.1"], "--validation 0.1: "),
+        (["--limit", "2", "--validation", "1", "--batch-norm"], "Sequential[2].BatchNorm1d: "),
     ],
 )
 def test_more_than_there_is(options, message, tmp_path, capsys):

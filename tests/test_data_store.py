@@ -15,6 +15,7 @@ import pytest
 
 from minigrad import data
 from minigrad.data import CATALOG, DatasetError, File, Source, download, write_idx
+from tests.datasets import require
 
 RNG = np.random.default_rng(0)
 ARRAYS = {
@@ -334,9 +335,8 @@ def test_catalog_entries_are_whole(name):
     ("name", "load", "first"), [("fashion-mnist", data.fashion_mnist, "Ankle boot"), ("mnist", data.mnist, "5")]
 )
 def test_the_data_sets(name, load, first):
+    require(name)
     folder = data.find(name)
-    if folder is None:
-        pytest.skip(f"{name} is not on this machine; MINIGRAD_DATA may name its folder")
     train, test = load(folder)
     assert train.x.shape == (60000, 1, 28, 28)
     assert test.x.shape == (10000, 1, 28, 28)

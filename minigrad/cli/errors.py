@@ -1,6 +1,7 @@
 """What goes wrong with a command for reasons that are not minigrad's, and how it is said."""
 
 from minigrad.data import DatasetError
+from minigrad.nn import LayerError
 from minigrad.train import TrainingError
 
 
@@ -8,7 +9,7 @@ class CommandError(Exception):
     """A command that cannot do what it was asked to. The message is for the user."""
 
 
-EXPECTED = (CommandError, DatasetError, TrainingError, OSError)
+EXPECTED = (CommandError, DatasetError, LayerError, TrainingError, OSError)
 
 
 def explain(error: Exception) -> str:

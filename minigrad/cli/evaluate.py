@@ -21,10 +21,10 @@ def add(commands: Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print loss and accuracy."""
     from minigrad.cli.measure import measure
-    from minigrad.cli.run_folder import load_run
+    from minigrad.cli.run_folder import load_parts, load_run
 
     config, model = load_run(args.run_folder)
-    measured = measure(config, model, getattr(config.load_parts(args.data), args.split))
+    measured = measure(config, model, getattr(load_parts(config.options, args.data), args.split))
     if args.json:
         print(json.dumps({"run": args.run_folder, "dataset": config.dataset, "split": args.split} | measured.summary()))
         return 0

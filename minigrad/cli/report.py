@@ -9,7 +9,6 @@ from minigrad import nn
 from minigrad.cli.measure import Measurement
 from minigrad.cli.run_folder import CONFIG, CONFUSION, CURVES, HISTORY, METRICS, MODEL, Config, Parts
 from minigrad.train import History
-from minigrad.train.history import Row
 
 
 @dataclass(frozen=True)
@@ -20,13 +19,13 @@ class Result:
         validation: of the model that was chosen.
         test: of the same.
         history: of the run.
-        best: its row of the epoch that was chosen.
+        best_epoch: the one whose model was chosen.
     """
 
     validation: Measurement
     test: Measurement
     history: History
-    best: Row
+    best_epoch: int
 
     @property
     def seconds(self) -> float:
@@ -39,7 +38,7 @@ class Result:
             "validation": self.validation.summary(),
             "test": self.test.summary(),
             "epochs": len(self.history),
-            "best_epoch": int(self.best["epoch"]),
+            "best_epoch": self.best_epoch,
             "stopped": self.history.stopped,
             "seconds_per_epoch": self.seconds,
             "test_accuracy_per_class": dict(zip(config.classes, self.test.per_class(), strict=True)),
@@ -72,8 +71,7 @@ def final_text(config: Config, result: Result, out: Path, lack: str) -> str:
     files = [MODEL, CONFIG, HISTORY, METRICS, *([] if lack else [CURVES, CONFUSION])]
     lines = [
         "",
-        f"validation accuracy  {result.validation.accuracy:.2%}  (epoch {result.best['epoch']:.0f}, the best of "
-        f"{len(result.history)})",
+        f"validation accuracy  {result.validation.accuracy:.2%}  (epoch {result.best_epoch} of {len(result.history)})",
         f"test accuracy        {result.test.accuracy:.2%}",
         f"seconds an epoch     {result.seconds:.2f}",
         "",

@@ -1,7 +1,7 @@
 """A run's folder: what `minigrad train` writes there, and getting the model and its data back from it."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Self
@@ -72,11 +72,6 @@ class Config:
         """Return the data in batches, normalised as in training."""
         return Loader(data, batch_size, mean=self.mean, std=self.std, **settings)
 
-    def load_parts(self, folder: str | None) -> "Parts":
-        """Return the same data as in training."""
-        chosen = {name: self.options[name] for name in ("seed", "limit", "validation")}
-        return load_parts(self.dataset, folder, **chosen)
-
 
 @dataclass(frozen=True)
 class Parts:
@@ -87,23 +82,21 @@ class Parts:
     test: ArrayDataset
 
 
-def load_parts(dataset: str, folder: str | None, *, seed: int, limit: int | None, validation: float) -> Parts:
-    """Return the three parts of a data set. The same arguments give the same parts.
+def load_parts(options: Mapping[str, Any], folder: str | None) -> Parts:
+    """Return the three parts of a data set. The same options give the same parts.
 
     Arguments:
-        dataset: its name.
-        folder: where to look for it first.
-        seed: of the choice of images.
-        limit: how many of the training images to use, for both training and validation; all for None.
-        validation: how many of these, or which share of them, to set aside for validation.
+        options: of `minigrad train`; of them dataset, seed, limit (so many of the training images for training and
+            validation together, and as small a part of the others) and validation count.
+        folder: where to look for the data first.
     """
-    train, test = load(dataset, folder)
+    name, seed, limit, validation = (options[option] for option in ("dataset", "seed", "limit", "validation"))
+    train, test = load(name, folder)
     if limit is not None:
         if limit > len(train):
-            raise CommandError(f"--limit {limit}: {dataset} has {len(train)} training images")
-        chosen = np.random.default_rng(seed).permutation(len(train))[:limit]
+            raise CommandError(f"--limit {limit}: {name} has {len(train)} training images")
         test = test.subset(np.arange(max(1, len(test) * limit // len(train))))
-        train = train.subset(chosen)
+        train = train.subset(np.random.default_rng(seed).permutation(len(train))[:limit])
     try:
         return Parts(*split(train, validation, seed, stratify=True), test)
     except ValueError as error:

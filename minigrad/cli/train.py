@@ -143,9 +143,8 @@ def run(args: argparse.Namespace) -> int:
     options = {name: value for name, value in vars(args).items() if name not in ASIDE}
     options["lr"] = args.lr or LEARNING_RATES.get(args.optimizer, 1e-3)
     show = (lambda text: None) if args.quiet else print
-    return training.train(
-        options, out, args.data, resume=args.resume, show=show, progress=args.progress and not args.quiet
-    )
+    training.train(options, out, args.data, resume=args.resume, show=show, progress=args.progress and not args.quiet)
+    return 0
 
 
 def _check(args: argparse.Namespace) -> None:

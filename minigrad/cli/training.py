@@ -31,13 +31,12 @@ OPTIMIZERS: dict[str, type[optim.Optimizer]] = {
     "adagrad": optim.Adagrad,
 }
 MONITOR = "val_accuracy"
-INTERRUPTED = 130  # as shells count: 128 + SIGINT
 
 
 def train(
     options: Options, out: Path, folder: str | None, *, resume: bool, show: Callable[[str], None], progress: bool
-) -> int:
-    """Train, choose the model by the validation images, measure it, write all files; return the exit code.
+) -> None:
+    """Train, choose the model by the validation images, measure it, write all files.
 
     Arguments:
         options: those of the command that the result depends on, by name.
@@ -46,29 +45,38 @@ def train(
         resume: whether to go on with the interrupted run in `out`.
         show: takes a text for the user.
         progress: whether the epochs are shown.
+
+    Raises:
+        KeyboardInterrupt: after Ctrl-C, when what there is has been kept.
+        NonFiniteError: the loss became NaN or infinite; what came before has been kept.
+        CommandError, DatasetError, TrainingError, OSError: for what makes a run impossible.
     """
     require_writable(out, "--out")
-    chosen = {name: options[name] for name in ("seed", "limit", "validation")}
-    parts = load_parts(options["dataset"], folder, **chosen)
+    parts = load_parts(options, folder)
     config = describe(options, parts.train)
     model = config.build_model(np.random.default_rng(options["seed"]))
     batches = training_batches(config, parts.train)
-    trainer = make_trainer(config, model, len(batches), out / CHECKPOINT, progress)
+    choice = EarlyStopping(MONITOR, patience=options["early_stopping"] or options["epochs"])
+    trainer = make_trainer(config, model, choice, len(batches), out / CHECKPOINT, progress)
     _begin(trainer, config, out, resume)
     show(opening_text(config, model, parts))
     if kernels.backend() == "jit" and not compiled_kernels():
         show(f"Compiling the kernels. They are kept in {user_cache()}.")
     failure = _fit(trainer, batches, config.loader(parts.validation), options["epochs"])
-    if trainer.history:
-        result = Result(
-            measure(config, model, parts.validation),
-            measure(config, model, parts.test),
-            trainer.history,
-            trainer.history.best(MONITOR),
-        )
+    if choice.best_epoch:
+        validation, test = measure(config, model, parts.validation), measure(config, model, parts.test)
+        result = Result(validation, test, trainer.history, choice.best_epoch)
         lack = _write(out, config, model, result)
         show(final_text(config, result, out, lack))
-    return _end(trainer, out, failure, show)
+    is_interrupted = trainer.history.stopped == "interrupted"
+    if is_interrupted and choice.best_epoch:
+        show("The same command with --resume goes on with this run.")
+    else:
+        _discard_checkpoint(out / CHECKPOINT)
+    if is_interrupted:
+        raise KeyboardInterrupt
+    if failure is not None:
+        raise failure
 
 
 def describe(options: Options, data: ArrayDataset) -> Config:
@@ -110,23 +118,25 @@ def training_batches(config: Config, data: ArrayDataset) -> Loader:
     return config.loader(data, size, shuffle=True, seed=config.options["seed"], drop_last=is_one_left)
 
 
-def make_trainer(config: Config, model: nn.Module, steps: int, checkpoint: Path, progress: bool) -> Trainer:
+def make_trainer(
+    config: Config, model: nn.Module, choice: EarlyStopping, steps: int, checkpoint: Path, progress: bool
+) -> Trainer:
     """Return a Trainer as the options say.
 
     Arguments:
         config: of the run.
         model: to train.
+        choice: chooses the epoch whose model is kept.
         steps: in an epoch.
         checkpoint: folder of the checkpoints.
         progress: whether the epochs are shown.
     """
     options = config.options
     optimizer = make_optimizer(model, options)
-    callbacks: list[Callback] = []
+    callbacks: list[Callback] = [choice]
     schedule = make_schedule(optimizer, options, steps)
     if schedule is not None:
         callbacks.append(LRSchedule(schedule, every="step"))
-    callbacks.append(EarlyStopping(MONITOR, patience=options["early_stopping"] or options["epochs"]))
     if options["ema"] is not None:
         callbacks.append(Averaging(optim.EMA(model.parameters(), options["ema"])))
     callbacks.append(Checkpoint(checkpoint, MONITOR))
@@ -203,19 +213,6 @@ def _write(out: Path, config: Config, model: nn.Module, result: Result) -> str:
     result.history.save(out / HISTORY)
     write_json(out / METRICS, result.as_json(config))
     return write_pictures(out, config, result)
-
-
-def _end(trainer: Trainer, out: Path, failure: NonFiniteError | None, show: Callable[[str], None]) -> int:
-    is_interrupted = trainer.history.stopped == "interrupted"
-    if is_interrupted and trainer.history:
-        show("Interrupted. The same command with --resume goes on.")
-        return INTERRUPTED
-    _discard_checkpoint(out / CHECKPOINT)
-    if failure is not None:
-        raise failure
-    if is_interrupted:
-        show("Interrupted before the first epoch was over: there is nothing to keep.")
-    return INTERRUPTED if is_interrupted else 0
 
 
 def _discard_checkpoint(folder: Path) -> None:
