@@ -12,7 +12,7 @@ help:  ## show this list
 demo: .venv/demo  ## install, obtain Fashion-MNIST, train the reference network, show the result
 	$(BIN)/python -m minigrad data verify fashion-mnist || $(BIN)/python -m minigrad data fetch fashion-mnist \
 		|| (apt-get update -q && apt-get install -y -q dataset-fashion-mnist)
-	$(BIN)/python -m minigrad train fashion-mnist --recipe reference --seed 0 --out runs/demo
+	$(BIN)/python -m minigrad train fashion-mnist --recipe reference-cosine --seed 0 --out runs/demo
 
 test: .venv/test  ## install the test extra and run all tests
 	$(BIN)/python -m pytest -n auto --doctest-modules minigrad tests

@@ -230,3 +230,19 @@ def test_an_average_stays_between_the_least_and_the_greatest_weight(values, deca
         ema.update()
     slack = 4 * len(values) * np.finfo(dtype).eps * np.abs(values).max()
     assert min(values) - slack <= ema.averages[0] <= max(values) + slack
+
+
+def test_ema_warmup_forgets_the_first_weights() -> None:
+    w = Parameter([100.0])
+    plain, warm = optim.EMA([w]), optim.EMA([w], warmup=True)
+    w.data[0] = 1.0
+    for update in range(1, 31):
+        plain.update(), warm.update()
+        if update == 1:
+            assert warm.averages[0][0] == pytest.approx(1 + 99 * 2 / 11)
+    assert warm.averages[0][0] == pytest.approx(1, abs=0.01)
+    assert plain.averages[0][0] > 90
+    other = optim.EMA([w])
+    other.load_state_dict(warm.state_dict())
+    other.update(), warm.update()
+    assert other.averages[0] == warm.averages[0]

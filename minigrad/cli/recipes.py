@@ -16,21 +16,27 @@ class Recipe:
     settings: Mapping[str, Any]
 
 
+REFERENCE = {
+    "model": "mlp",
+    "hidden": [512, 256],
+    "batch_norm": True,
+    "dropout": 0.2,
+    "label_smoothing": 0.1,
+    "optimizer": "adam",
+    "lr": 1e-3,
+    "weight_decay": 1e-4,
+    "epochs": 20,
+    "batch_size": 64,
+}
+
 RECIPES = {
     "reference": Recipe(
         "The reference network: two hidden layers with batch normalisation and dropout, Adam at one learning rate.",
-        {
-            "model": "mlp",
-            "hidden": [512, 256],
-            "batch_norm": True,
-            "dropout": 0.2,
-            "label_smoothing": 0.1,
-            "optimizer": "adam",
-            "lr": 1e-3,
-            "weight_decay": 1e-4,
-            "epochs": 20,
-            "batch_size": 64,
-        },
+        REFERENCE,
+    ),
+    "reference-cosine": Recipe(
+        "The reference network, with a learning rate that falls along a cosine.",
+        REFERENCE | {"schedule": "cosine"},
     ),
     "best-mlp": Recipe(
         "The most accurate fully connected network found so far: AdamW in one cycle, averaged weights.",

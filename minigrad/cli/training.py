@@ -138,7 +138,7 @@ def make_trainer(
     if schedule is not None:
         callbacks.append(LRSchedule(schedule, every="step"))
     if options["ema"] is not None:
-        callbacks.append(Averaging(optim.EMA(model.parameters(), options["ema"])))
+        callbacks.append(Averaging(optim.EMA(model.parameters(), options["ema"], warmup=True)))
     callbacks.append(Checkpoint(checkpoint, MONITOR))
     return Trainer(
         model,

@@ -40,9 +40,10 @@ class _PerClass(Loss):
                 f"got {target.dtype} {target.shape}"
             )
         index = target.reshape(-1).astype(np.int64)
-        kept = index[index != self.ignore_index] if self.ignore_index < 0 or index.max() >= C else index
-        if kept.size and (kept.min() < 0 or kept.max() >= C):
-            raise self._error(f"want class indices in [0, {C}), got {kept.min()} to {kept.max()}")
+        if index.min() < 0 or index.max() >= C:
+            kept = index[index != self.ignore_index]
+            if kept.size and (kept.min() < 0 or kept.max() >= C):
+                raise self._error(f"want class indices in [0, {C}), got {kept.min()} to {kept.max()}")
         return index
 
 

@@ -62,7 +62,7 @@ class Linear(Module):
 
     def _backward(self, x: Array, dy: Array) -> Array:
         rows, dy_rows = x.reshape(-1, self.in_features), dy.reshape(-1, self.out_features)
-        self.weight.grad += dy_rows.T @ rows
+        self.weight.add_product(dy_rows.T, rows)
         if self.bias is not None:
             self.bias.grad += dy_rows.sum(axis=0)
         return dy @ self.weight.data

@@ -1,5 +1,6 @@
 """Loss: what every loss is. `value = loss(output, target)`, `doutput = loss.backward()`."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, final
@@ -75,24 +76,32 @@ class Loss(ABC):
             got = f"{x.dtype} {x.shape}" if isinstance(x, np.ndarray) else type(x).__name__
             raise self._error(f"want a non-empty float32 or float64 array, got {got}")
         losses, weights, saved = self._forward(np.ascontiguousarray(x).reshape(x.shape), np.asarray(target))
-        factor = np.ones((), x.dtype) if sample_weight is None else self._sample_factor(sample_weight, losses)
-        weighted = losses if sample_weight is None else losses * factor
+        factor: Any = 1.0
+        if sample_weight is not None:
+            factor = self._sample_factor(sample_weight, losses)
+            losses = losses * factor
         if self.reduction == "none":
-            return weighted.copy(), (saved, losses.shape, factor)
-        total = float(weighted.sum(dtype=np.float64))
+            return losses.copy(), (saved, losses, factor)
+        total = float(losses.sum(dtype=np.float64))
         if self.reduction == "mean":
-            norm = np.broadcast_to(factor, losses.shape) if weights is None else weights * factor
-            count = norm.sum(dtype=np.float64)
-            with np.errstate(invalid="ignore", divide="ignore"):  # all ignored: NaN, as in PyTorch
-                total, factor = float(total / count), (factor / count).astype(x.dtype)
-        return total, (saved, losses.shape, factor)
+            count = self._count(losses, weights, factor)
+            total, factor = total / count, factor / count
+        return total, (saved, losses, factor)
+
+    @staticmethod
+    def _count(losses: Array, weights: Array | None, factor: Any) -> float:
+        """Return the divisor of the mean; NaN where everything is ignored, as in PyTorch."""
+        if weights is None:
+            weights = np.broadcast_to(np.ones((), losses.dtype), losses.shape)
+        return float(np.sum(weights * factor, dtype=np.float64)) or math.nan
 
     def _pull(self, saved: Any, dvalue: float | Array) -> Array:
-        inner, shape, factor = saved
-        if np.ndim(dvalue) and np.shape(dvalue) != shape:
-            raise self._error(f"backward wants a cotangent of shape {shape}, got {np.shape(dvalue)}")
-        dlosses = np.broadcast_to(factor * np.asarray(dvalue, factor.dtype), shape)
-        return self._backward(inner, np.ascontiguousarray(dlosses).reshape(shape))
+        inner, losses, factor = saved
+        if np.ndim(dvalue) and np.shape(dvalue) != losses.shape:
+            raise self._error(f"backward wants a cotangent of shape {losses.shape}, got {np.shape(dvalue)}")
+        dlosses = np.empty_like(losses)
+        dlosses[...] = factor * dvalue
+        return self._backward(inner, dlosses)
 
     def _sample_factor(self, sample_weight: npt.ArrayLike, losses: Array) -> Array:
         factor = np.asarray(sample_weight, losses.dtype)

@@ -114,7 +114,7 @@ class Module(ABC):
         if x.dtype not in FLOATS:
             raise LayerError(self, f"want float32 or float64 input, got {x.dtype} {x.shape}")
         for name, array in vars(self).items():
-            if isinstance(array, Parameter) and array.dtype != x.dtype:
+            if type(array) is Parameter and array.data.dtype != x.dtype:
                 raise LayerError(self, f"input is {x.dtype}, {name} is {array.dtype}: convert one of them")
         if not fits:
             raise LayerError(self, f"want input of shape {want}, got {x.shape}")
@@ -206,7 +206,7 @@ class Module(ABC):
                 (value.data if isinstance(value, Parameter) else value)[...] = array
 
     def to(self, dtype: npt.DTypeLike) -> Self:
-        """Convert all parameters and floating buffers to float32 or float64. Optimizers take notice at their next step."""
+        """Convert all parameters and floating buffers to float32 or float64. Optimizers follow at their next step."""
         dtype = np.dtype(dtype)
         if dtype not in FLOATS:
             raise ValueError(f"{type(self).__name__}.to: want float32 or float64, got {dtype}")

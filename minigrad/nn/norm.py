@@ -70,25 +70,26 @@ class BatchNorm1d(Module):
         x = self._input(x, f"(N, {C}) or (N, {C}, L)", x.ndim in (2, 3) and x.shape[1] == C)
         rows = to_rows(x, 1)
         uses_batch = self.training or not self.track_running_stats
-        mean, var = self._batch_statistics(rows) if uses_batch else (self.running_mean, self.running_var)
-        inv_std = (1 / np.sqrt(var + self.eps)).astype(x.dtype)
+        if uses_batch:
+            mean, inv_std = self._batch_statistics(rows)
+        else:
+            mean, inv_std = self.running_mean.copy(), 1 / np.sqrt(self.running_var + x.dtype.type(self.eps))
         gamma, beta = _affine(self.weight, self.bias, C, x.dtype)
         y = np.empty_like(rows)
         kernels.batch_norm_forward(rows, gamma, beta, mean, inv_std, y)
-        return from_rows(y, x.shape, 1), (rows, mean.copy(), inv_std, uses_batch)
+        return from_rows(y, x.shape, 1), (rows, mean, inv_std, uses_batch)
 
     def _batch_statistics(self, rows: Array) -> tuple[Array, Array]:
         M, C = rows.shape
         if M == 1:
             raise LayerError(self, f"want more than 1 value for each channel in training, got {rows.shape}")
-        mean, var = np.empty(C, rows.dtype), np.empty(C, rows.dtype)
-        kernels.batch_norm_statistics(rows, mean, var)
+        mean, var, inv_std = np.empty((3, C), rows.dtype)
+        kernels.batch_norm_statistics(rows, self.eps, mean, var, inv_std)
         if self.training and self.track_running_stats:
             self.num_batches_tracked += 1
-            step = 1 / int(self.num_batches_tracked) if self.momentum is None else self.momentum
-            self.running_mean += step * (mean - self.running_mean)
-            self.running_var += step * (var * (M / (M - 1)) - self.running_var)
-        return mean, var
+            share = 1 / int(self.num_batches_tracked) if self.momentum is None else self.momentum
+            kernels.batch_norm_track(mean, var, share, M / (M - 1), self.running_mean, self.running_var)
+        return mean, inv_std
 
     def _backward(self, saved: Any, dy: Array) -> Array:
         rows, mean, inv_std, uses_batch = saved

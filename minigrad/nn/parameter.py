@@ -18,13 +18,26 @@ class Parameter:
         data: the initial value, float32 or float64. It is copied.
     """
 
-    __slots__ = ("data", "grad")
+    __slots__ = ("_grad", "_is_cleared", "data")
 
     def __init__(self, data: npt.ArrayLike) -> None:
         self.data: Array = np.array(data, order="C")
         if self.data.dtype not in (np.float32, np.float64):
             raise TypeError(f"Parameter: want float32 or float64 data, got {self.data.dtype}")
-        self.grad: Array = np.zeros_like(self.data)
+        self._grad: Array = np.zeros_like(self.data)
+        self._is_cleared = False  # zero by now, but its memory not yet
+
+    @property
+    def grad(self) -> Array:
+        """The gradient, of the shape and dtype of `data`."""
+        if self._is_cleared:
+            self._grad.fill(0)
+            self._is_cleared = False
+        return self._grad
+
+    @grad.setter
+    def grad(self, value: Array) -> None:
+        self._grad, self._is_cleared = value, False
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -42,8 +55,16 @@ class Parameter:
         return self.data.size
 
     def zero_grad(self) -> None:
-        """Set the gradient to zero, in place."""
-        self.grad.fill(0)
+        """Set the gradient to zero. Its memory is written when somebody looks at `grad`, or by `add_product`."""
+        self._is_cleared = True
+
+    def add_product(self, a: Array, b: Array) -> None:
+        """Do grad += a @ b, in one pass over its memory where the gradient is zero."""
+        if self._is_cleared:
+            np.matmul(a, b, out=self._grad)
+            self._is_cleared = False
+        else:
+            self._grad += a @ b
 
     def __repr__(self) -> str:
         return f"Parameter(shape={self.shape}, dtype={self.dtype})"

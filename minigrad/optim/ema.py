@@ -21,6 +21,8 @@ class EMA:
     Arguments:
         parameters: the parameters.
         decay: how much of the average is kept at each update, in [0, 1].
+        warmup: whether update t keeps at most (1 + t) / (10 + t), so that the first weights, which have learnt
+            nothing yet, are soon forgotten.
 
     Raises:
         ValueError: for no parameters, or a decay out of range.
@@ -37,19 +39,21 @@ class EMA:
     [5.]
     """
 
-    def __init__(self, parameters: Iterable[Trainable], decay: float = 0.999) -> None:
+    def __init__(self, parameters: Iterable[Trainable], decay: float = 0.999, warmup: bool = False) -> None:
         self.parameters = list(parameters)
         if not self.parameters:
             raise ValueError("EMA: want at least one parameter, got none")
         if not 0 <= decay <= 1:
             raise ValueError(f"EMA: want decay in [0, 1], got {decay}")
-        self.decay = float(decay)
+        self.decay, self.warmup, self.updates = float(decay), warmup, 0
         self.averages: list[Array] = [np.array(parameter.data, order="C") for parameter in self.parameters]
 
     def update(self) -> None:
         """Move the averages towards the weights. Call it after `optimizer.step()`."""
+        self.updates += 1
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates)) if self.warmup else self.decay
         for parameter, average in zip(self.parameters, self.averages, strict=True):
-            kernels.ema_update(parameter.data.reshape(-1), average.reshape(-1), self.decay)
+            kernels.ema_update(parameter.data.reshape(-1), average.reshape(-1), decay)
 
     def copy_to(self) -> None:
         """Write the averages into the parameters, for good."""
@@ -66,8 +70,9 @@ class EMA:
             _write(own, self.parameters)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the decay and copies of the averages, in the parameters' order."""
-        return {"decay": self.decay, "averages": [average.copy() for average in self.averages]}
+        """Return the options, the number of updates, and copies of the averages in the parameters' order."""
+        options = {"decay": self.decay, "warmup": self.warmup, "updates": self.updates}
+        return options | {"averages": [average.copy() for average in self.averages]}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Copy in what `state_dict()` gave.
@@ -79,7 +84,8 @@ class EMA:
         want = [average.shape for average in self.averages]
         if got != want:
             raise ValueError(f"EMA.load_state_dict: want averages of shapes {want}, got {got}")
-        self.decay = float(state_dict["decay"])
+        self.decay, self.warmup = float(state_dict["decay"]), bool(state_dict["warmup"])
+        self.updates = int(state_dict["updates"])
         for average, saved in zip(self.averages, state_dict["averages"], strict=True):
             average[...] = saved
 

@@ -15,6 +15,9 @@ class Trainable(Protocol):
     data: Array
     grad: Array
 
+    def zero_grad(self) -> None:
+        """Set the gradient to zero."""
+
 
 class Block:
     """Parameters of one dtype, their gradients, and an optimizer's state for them, each in one flat array.

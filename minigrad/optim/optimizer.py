@@ -22,7 +22,7 @@ class Optimizer(ABC):
 
     The parameters of a group lie in one flat array (one for each dtype), their gradients in another, and each
     parameter's `data` and `grad` are views of these: ordinary arrays to everybody else. Where somebody has rebound
-    them (`model.to(dtype)`, a second optimizer), the next `step` or `zero_grad` moves them in again.
+    them (`model.to(dtype)`, a second optimizer), the next `step` moves them in again.
 
     Arguments:
         params: parameters, or pairs (name, parameter), or groups: dicts with `params` and options of their own.
@@ -68,10 +68,10 @@ class Optimizer(ABC):
                 self._update(block, group)
 
     def zero_grad(self) -> None:
-        """Set all gradients to zero, in place."""
-        self._gather()
-        for block in self._all_blocks():
-            block.grad.fill(0)
+        """Set all gradients to zero."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                parameter.zero_grad()
 
     @property
     def _name(self) -> str:

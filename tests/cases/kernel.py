@@ -50,7 +50,13 @@ KERNELS: dict[str, Draw] = {
     ],
     "dropout": lambda r, t: [normal(r, t, 1000), 12345678, 4123456789, 2**30, 4 / 3, zeros(t, 1000)],
     "embedding_backward": lambda r, t: [r.integers(0, 4, N), normal(r, t, N, C), 2, normal(r, t, 4, C)],
-    "batch_norm_statistics": lambda r, t: [normal(r, t, N, C) + t(100), zeros(t, C), zeros(t, C)],
+    "batch_norm_statistics": lambda r, t: [normal(r, t, N, C) + t(100), 1e-5, *(zeros(t, C) for _ in range(3))],
+    "batch_norm_track": lambda r, t: [
+        *(normal(r, t, C) for _ in range(2)),
+        0.1,
+        1.25,
+        *(normal(r, t, C) for _ in range(2)),
+    ],
     "batch_norm_forward": lambda r, t: [
         normal(r, t, N, C),
         *(normal(r, t, C) for _ in range(3)),

@@ -15,8 +15,8 @@ Array = npt.NDArray[Any]
 
 
 @jit()
-def batch_norm_statistics(x: Array, mean: Array, var: Array) -> None:
-    """Mean and biased variance of each column of x (M, C)."""
+def batch_norm_statistics(x: Array, eps: float, mean: Array, var: Array, inv_std: Array) -> None:
+    """Mean, biased variance and 1 / sqrt(variance + eps) of each column of x (M, C)."""
     M, C = x.shape
     total, squares = np.zeros(C), np.zeros(C)
     for m in range(M):
@@ -29,6 +29,18 @@ def batch_norm_statistics(x: Array, mean: Array, var: Array) -> None:
     for c in range(C):
         mean[c] = total[c]
         var[c] = squares[c] / M
+        inv_std[c] = 1 / math.sqrt(squares[c] / M + eps)
+
+
+@jit()
+def batch_norm_track(
+    mean: Array, var: Array, share: float, unbias: float, running_mean: Array, running_var: Array
+) -> None:
+    """Move the running statistics by `share` towards mean and unbias * var."""
+    part, factor = mean.dtype.type(share), mean.dtype.type(unbias)
+    for c in range(mean.size):
+        running_mean[c] += part * (mean[c] - running_mean[c])
+        running_var[c] += part * (factor * var[c] - running_var[c])
 
 
 @jit()

@@ -11,11 +11,20 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 
 
-def batch_norm_statistics(x: Array, mean: Array, var: Array) -> None:
-    """Mean and biased variance of each column of x (M, C)."""
+def batch_norm_statistics(x: Array, eps: float, mean: Array, var: Array, inv_std: Array) -> None:
+    """Mean, biased variance and 1 / sqrt(variance + eps) of each column of x (M, C)."""
     wide = x.astype(np.float64)
     mean[...] = wide.mean(axis=0)
     var[...] = wide.var(axis=0)
+    inv_std[...] = 1 / np.sqrt(wide.var(axis=0) + eps)
+
+
+def batch_norm_track(
+    mean: Array, var: Array, share: float, unbias: float, running_mean: Array, running_var: Array
+) -> None:
+    """Move the running statistics by `share` towards mean and unbias * var."""
+    running_mean += running_mean.dtype.type(share) * (mean - running_mean)
+    running_var += running_var.dtype.type(share) * (running_var.dtype.type(unbias) * var - running_var)
 
 
 def batch_norm_forward(x: Array, gamma: Array, beta: Array, mean: Array, inv_std: Array, y: Array) -> None:
