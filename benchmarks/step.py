@@ -39,7 +39,7 @@ def minigrad_step(model: nn.Module) -> Callable[[], float]:
     def step() -> float:
         value = loss(model(X), Y)
         adam.zero_grad()
-        model.backward(loss.backward())
+        model.backward(loss.backward(), input_grad=False)
         adam.step()
         return value
 

@@ -128,6 +128,31 @@ def test_gradients_only_ever_add(case: ModuleCase, training: bool) -> None:
 
 @cases
 @modes
+def test_backward_without_the_input_gradient(case: ModuleCase, training: bool) -> None:
+    module, twin, x = case.module(training=training), case.module(training=training), case.input()
+    dy = cotangent(module(x))
+    assert module.backward(dy, input_grad=False) is None
+    twin(x)
+    twin.backward(dy)
+    for mine, theirs in zip(module.parameters(), twin.parameters(), strict=True):
+        np.testing.assert_array_equal(mine.grad, theirs.grad)
+
+
+def test_layers_before_the_first_parameter_are_left_out() -> None:
+    class Stop(nn.Identity):
+        def _backward(self, saved: None, dy: np.ndarray) -> np.ndarray:
+            raise AssertionError("nobody asked for this gradient")
+
+    model = nn.Sequential(Stop(), nn.Sequential(nn.Identity(), nn.Linear(3, 2)), nn.Tanh())
+    y = model(np.ones((4, 3), np.float32))
+    model.backward(np.ones_like(y), input_grad=False)
+    assert model[1][1].weight.grad.any()
+    parameterless = nn.Sequential(Stop(), nn.Tanh())
+    parameterless.backward(parameterless(np.ones(3)), input_grad=False)
+
+
+@cases
+@modes
 def test_pullbacks_in_any_order(case: ModuleCase, training: bool) -> None:
     module, first, second = case.module(training=training), case.input(seed=1), case.input(seed=2)
     twin = copy.deepcopy(module)

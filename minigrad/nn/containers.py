@@ -92,6 +92,15 @@ class Sequential(_Positional):
             dy = layer._backward(layer_saved, dy)
         return dy
 
+    def _backward_parameters(self, saved: list[Any], dy: Array) -> None:
+        """Go back to the first layer that has parameters, and no further."""
+        layers = list(self)
+        first = next((i for i, layer in enumerate(layers) if any(layer.parameters())), len(layers))
+        for i in range(len(layers) - 1, first, -1):
+            dy = layers[i]._backward(saved[i], dy)
+        if first < len(layers):
+            layers[first]._backward_parameters(saved[first], dy)
+
 
 class Sum(_Positional):
     r"""y = f_1(x) + f_2(x) + ...: branches over one input, added.

@@ -61,11 +61,14 @@ class Linear(Module):
         return y, x
 
     def _backward(self, x: Array, dy: Array) -> Array:
+        self._backward_parameters(x, dy)
+        return dy @ self.weight.data
+
+    def _backward_parameters(self, x: Array, dy: Array) -> None:
         rows, dy_rows = x.reshape(-1, self.in_features), dy.reshape(-1, self.out_features)
         self.weight.add_product(dy_rows.T, rows)
         if self.bias is not None:
             self.bias.grad += dy_rows.sum(axis=0)
-        return dy @ self.weight.data
 
     def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
         """Return N * D * K."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Self, final
+from typing import TYPE_CHECKING, Any, Self, final, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -57,20 +57,26 @@ class Module(ABC):
             self._saved.push(type(self).__name__, ((y.shape, y.dtype), saved))
         return y
 
+    @overload
+    def backward(self, dy: Array) -> Array: ...
+    @overload
+    def backward(self, dy: Array, input_grad: bool) -> Array | None: ...
     @final
-    def backward(self, dy: Array) -> Array:
-        """Return the gradient with respect to the input of the last forward; add to all parameters' gradients.
+    def backward(self, dy: Array, input_grad: bool = True) -> Array | None:
+        """Add to all parameters' gradients; return the gradient with respect to the input of the last forward.
 
         Arguments:
             dy: the gradient with respect to the output, of the output's shape and dtype.
+            input_grad: whether the gradient with respect to the input is wanted. Without it None is returned, and
+                the work for it is saved: a third of the first layer's.
         """
         form, saved = self._saved.last(type(self).__name__)
         self._check_cotangent(form, dy)
         self._saved.pop()
-        return self._backward(saved, np.ascontiguousarray(dy))
+        return self._pull(saved, dy, input_grad)
 
     @final
-    def vjp(self, x: Array) -> tuple[Array, Callable[[Array], Array]]:
+    def vjp(self, x: Array) -> tuple[Array, Callable[..., Array]]:
         """Return the output and its pullback `dy -> dx`. Re-entrant: pullbacks may be called in any order.
 
         >>> from minigrad import nn
@@ -83,11 +89,22 @@ class Module(ABC):
             y, saved = self._checked_forward(x)
         form = (y.shape, y.dtype)
 
-        def pullback(dy: Array) -> Array:
+        def pullback(dy: Array, input_grad: bool = True) -> Any:
             self._check_cotangent(form, dy)
-            return self._backward(saved, np.ascontiguousarray(dy))
+            return self._pull(saved, dy, input_grad)
 
         return y, pullback
+
+    def _pull(self, saved: Any, dy: Array, input_grad: bool) -> Array | None:
+        dy = np.ascontiguousarray(dy)
+        if input_grad:
+            return self._backward(saved, dy)
+        self._backward_parameters(saved, dy)
+        return None
+
+    def _backward_parameters(self, saved: Any, dy: Array) -> None:
+        """Do what `_backward` does to the parameters' gradients. Override it where that alone is less work."""
+        self._backward(saved, dy)
 
     def _checked_forward(self, x: Array) -> tuple[Array, Any]:
         if not isinstance(x, np.ndarray):

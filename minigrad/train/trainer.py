@@ -211,7 +211,7 @@ class Trainer:
         value, pull_loss = self.loss.vjp(outputs, y)
         for act in on_loss:
             act(self, x, y, value)
-        pull_model(pull_loss())
+        pull_model(pull_loss(), input_grad=False)
         if self.clip_norm is not None:
             clip_grad_norm_(parameters, self.clip_norm)
         self.optimizer.step()
