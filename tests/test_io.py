@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 import minigrad.files
-import minigrad.io.atomic
 from minigrad.io import StateFileError, atomic_path, load_metadata, load_state, save_state
 from minigrad.io.state import DTYPES
 
@@ -101,7 +100,7 @@ def test_targets_that_cannot_be(tmp_path):
 
 
 def test_it_is_one_function_in_three_places():
-    assert minigrad.io.atomic.atomic_path is minigrad.files.atomic_path is atomic_path
+    assert atomic_path is minigrad.files.atomic_path
 
 
 def test_relative_paths(tmp_path, monkeypatch):

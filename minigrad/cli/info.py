@@ -67,13 +67,14 @@ def machine() -> dict[str, str]:
     simd = config.get("SIMD Extensions", {})
     return {
         "system": platform.platform(),
-        "processor": _processor(),
+        "processor": processor(),
         "instructions": " ".join([*simd.get("baseline", []), *simd.get("found", [])]) or UNKNOWN,
         "BLAS": f"{blas.get('name', UNKNOWN)} {blas.get('version', '')}".strip(),
     }
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Return the name of the processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minigrad.io.atomic import atomic_path
+from minigrad.files import atomic_path
 from minigrad.nn.parameter import Array
 from minigrad.optim import EMA, LRScheduler, ReduceLROnPlateau
 from minigrad.train.errors import TrainingError

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from minigrad.io.atomic import atomic_path
+from minigrad.files import atomic_path
 
 Row = dict[str, float]
 
