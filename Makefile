@@ -11,11 +11,12 @@ help:  ## show this list
 
 demo: .venv/demo  ## install, obtain Fashion-MNIST, train the reference network, show the result
 	$(BIN)/python -m minigrad data verify fashion-mnist || $(BIN)/python -m minigrad data fetch fashion-mnist \
-		|| (apt-get update -q && apt-get install -y -q dataset-fashion-mnist)
+		|| (echo "No mirror within reach: taking Debian's package." \
+		&& apt-get update -q && apt-get install -y -q dataset-fashion-mnist)
 	$(BIN)/python -m minigrad train fashion-mnist --recipe reference-cosine --seed 0 --out runs/demo
 
 test: .venv/test  ## install the test extra and run all tests
-	$(BIN)/python -m pytest -n auto --doctest-modules minigrad tests
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --doctest-modules minigrad tests
 
 check: .venv/dev  ## lint, formatting, types, direction of imports
 	$(BIN)/python -m ruff check .
@@ -31,8 +32,9 @@ bench: .venv/test  ## time a training step beside PyTorch's, and the imports
 	$(BIN)/python -m benchmarks.step
 	$(BIN)/python -m benchmarks.imports
 
-accuracy: .venv/test  ## train every network of the README's table over its seeds (about an hour)
+accuracy: .venv/test  ## train every network of the README's table over its seeds (half an hour)
 	$(BIN)/python -m benchmarks.accuracy
+	$(BIN)/python -m benchmarks.sgd
 
 clean:  ## remove what was built
 	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
