@@ -4,6 +4,7 @@ import pytest
 
 import minigrad
 from minigrad import data, io, models, nn, optim, train
+from tests import test_optim, test_schedules
 from tests.cases import LOSSES, MODULES
 from tests.cases.kernel import KERNELS
 from tests.discovery import classes_of, kernels_of, modules_of
@@ -15,6 +16,17 @@ def test_every_module_has_a_case() -> None:
 
 def test_every_loss_has_a_case() -> None:
     assert {type(case.make()) for case in LOSSES} == classes_of(nn.Loss)
+
+
+def test_every_optimizer_has_a_case() -> None:
+    assert {name for name, _ in test_optim.CASES} == {cls.__name__ for cls in classes_of(optim.Optimizer)}
+
+
+def test_every_schedule_has_a_case() -> None:
+    composed = {"SequentialLR"}  # made of others: test_schedules.py has its own tests of it
+    assert {name for name, _ in test_schedules.CASES} | composed == {
+        cls.__name__ for cls in classes_of(optim.LRScheduler)
+    }
 
 
 def test_every_kernel_has_a_twin_and_a_case() -> None:
