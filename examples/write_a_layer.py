@@ -2,7 +2,7 @@
 
 python examples/write_a_layer.py [NUMBER OF TRAINING IMAGES]
 
-Trained on all images the network made of them must reach 86 % on Fashion-MNIST's test images.
+Trained on all images the network made of them must reach 85 % on Fashion-MNIST's test images.
 """
 
 import sys
@@ -14,7 +14,7 @@ from minigrad import data, nn, optim
 from minigrad.gradcheck import gradcheck
 from minigrad.train import Trainer
 
-TARGET = 0.86
+TARGET = 0.85
 
 
 class Scale(nn.Module):
