@@ -27,6 +27,7 @@ RUNS = (
     ("mnist", "reference-cosine"),
     ("fashion-mnist", "best-mlp"),
 )
+NAMES = [f"{dataset}:{recipe}" for dataset, recipe in RUNS]
 
 
 def train(dataset: str, recipe: str, seed: int) -> dict[str, Any]:
@@ -51,7 +52,7 @@ def main() -> None:
     """Train, write, print. A part that is measured again replaces its old figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--only", metavar="DATASET:RECIPE", help="measure this one again, keep the others")
+    parser.add_argument("--only", metavar="DATASET:RECIPE", choices=NAMES, help="measure this one, keep the others")
     options = parser.parse_args()
     rows: dict[str, list[dict[str, Any]]] = read("accuracy")["rows"] if options.only else {}
     for dataset, recipe in RUNS:
@@ -66,7 +67,7 @@ def main() -> None:
 def table(result: dict[str, Any]) -> str:
     """Return the result in Markdown."""
     lines = [
-        "| data set | recipe | epochs | test accuracy, seeds 0 to 4 | mean ± sd | validation | s an epoch |",
+        "| data set | recipe | epochs | test accuracy, seed by seed from 0 | mean ± sd | validation | s an epoch |",
         "|---|---|---|---|---|---|---|",
     ]
     for name, runs in result["rows"].items():

@@ -23,7 +23,7 @@ def render(name: str, module: ModuleType) -> str:
     result = read(name)
     where = result["machine"]
     versions = ", ".join(f"{key} {where[key]}" for key in ("numpy", "numba", "torch", "python"))
-    note = f"{where['cpu']}, {where['cores']} cores, {where['torch_threads']} threads; {versions}."
+    note = f"{where['cpu']}, {where['cores']} cores, PyTorch on {where['torch_threads']} threads; {versions}."
     return f"{module.table(result)}\n\n<sub>`python -m benchmarks.{name}` on {note}</sub>"
 
 

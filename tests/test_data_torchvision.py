@@ -5,12 +5,11 @@ import numpy as np
 from minigrad.data import Loader
 from tests.torchvision_import import import_torchvision
 
-import_torchvision()
-from torchvision import datasets, transforms  # noqa: E402  # after the declarations
+torchvision = import_torchvision()
 
 
 def test_images_as_torchvision_gives_them() -> None:
-    images = datasets.FakeData(size=7, image_size=(3, 5, 6), num_classes=4)
+    images = torchvision.datasets.FakeData(size=7, image_size=(3, 5, 6), num_classes=4)
     batches = list(Loader(images, batch_size=4))
     assert [x.shape for x, _ in batches] == [(4, 5, 6, 3), (3, 5, 6, 3)]
     np.testing.assert_allclose(batches[1][0][0], np.asarray(images[4][0]) / np.float32(255), rtol=1e-6)
@@ -18,7 +17,9 @@ def test_images_as_torchvision_gives_them() -> None:
 
 
 def test_tensors_from_transforms() -> None:
-    images = datasets.FakeData(size=5, image_size=(3, 5, 6), num_classes=4, transform=transforms.ToTensor())
+    images = torchvision.datasets.FakeData(
+        size=5, image_size=(3, 5, 6), num_classes=4, transform=torchvision.transforms.ToTensor()
+    )
     ((x, y),) = Loader(images, batch_size=5)
     assert x.shape == (5, 3, 5, 6)
     assert x.dtype == np.float32

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from minigrad import optim
 from minigrad.cli import parser as kinds
 from minigrad.cli.parser import Commands, Parser, add_command
 from minigrad.cli.recipes import RECIPES
@@ -18,7 +19,13 @@ The model of the epoch with the best accuracy on the validation images is kept; 
 at the end. OUT then holds model.safetensors, config.json, history.json, metrics.json, curves.png and confusion.png.
 Ctrl-C ends a run early and keeps its best model; the same command with --resume goes on with it."""
 
-OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop", "adagrad")
+OPTIMIZERS: dict[str, type[optim.Optimizer]] = {
+    "sgd": optim.SGD,
+    "adam": optim.Adam,
+    "adamw": optim.AdamW,
+    "rmsprop": optim.RMSprop,
+    "adagrad": optim.Adagrad,
+}
 WITH_MOMENTUM = ("sgd", "rmsprop")
 SCHEDULES = ("constant", "cosine", "one-cycle", "step")
 LEARNING_RATES = {"sgd": 0.1, "adagrad": 0.01}  # of the others: 0.001
@@ -71,7 +78,7 @@ def _add_training(parser: Parser) -> None:
     group = parser.add_argument_group("training")
     group.add_argument("--epochs", type=kinds.count, default=10, metavar="N", help="passes over the training images")
     group.add_argument("--batch-size", type=kinds.count, default=64, metavar="N", help="images in a step")
-    group.add_argument("--optimizer", choices=OPTIMIZERS, default="adam", help="rule of the steps")
+    group.add_argument("--optimizer", choices=tuple(OPTIMIZERS), default="adam", help="rule of the steps")
     group.add_argument(
         "--lr", type=kinds.positive, metavar="RATE", help="learning rate (default: sgd 0.1, adagrad 0.01, others 0.001)"
     )

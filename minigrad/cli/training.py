@@ -14,6 +14,7 @@ from minigrad.cli.info import compiled_kernels, versions
 from minigrad.cli.measure import measure
 from minigrad.cli.report import Result, final_text, opening_text, write_pictures
 from minigrad.cli.run_folder import CHECKPOINT, CONFIG, HISTORY, METRICS, MODEL, Config, load_parts, write_json
+from minigrad.cli.train import OPTIMIZERS
 from minigrad.data import ArrayDataset, Loader
 from minigrad.files import user_cache
 from minigrad.io import save_state
@@ -23,13 +24,6 @@ from minigrad.train.checkpoint import BEST, LAST
 
 Options = dict[str, Any]
 
-OPTIMIZERS: dict[str, type[optim.Optimizer]] = {
-    "sgd": optim.SGD,
-    "adam": optim.Adam,
-    "adamw": optim.AdamW,
-    "rmsprop": optim.RMSprop,
-    "adagrad": optim.Adagrad,
-}
 MONITOR = "val_accuracy"
 
 

@@ -91,9 +91,11 @@ class Loss(ABC):
     @staticmethod
     def _count(losses: Array, weights: Array | None, factor: Any) -> float:
         """Return the divisor of the mean; NaN where everything is ignored, as in PyTorch."""
-        if weights is None:
-            weights = np.broadcast_to(np.ones((), losses.dtype), losses.shape)
-        return float(np.sum(weights * factor, dtype=np.float64)) or math.nan
+        if weights is None:  # each sample's factor holds for all its elements
+            count = losses.size * float(np.mean(factor, dtype=np.float64))
+        else:
+            count = float(np.sum(weights * factor, dtype=np.float64))
+        return count or math.nan
 
     def _pull(self, saved: Any, dvalue: float | Array) -> Array:
         inner, losses, factor = saved
