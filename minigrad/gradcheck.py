@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
@@ -16,6 +17,7 @@ Direction = dict[str, Array]
 STEPS = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7)
 TOLERANCE = {np.dtype(np.float64): 1e-6, np.dtype(np.float32): 5e-5}
 ROUNDINGS = 64  # in a row, each relative to the terms of a sum, are allowed to the function and to its backward
+SMOOTH = 1e-6  # largest share of the slope that its two estimates of second order, and its two sides, may differ by
 LINES = 2  # random directions over each set of arrays
 MOST_ELEMENTS = 500  # of an array, that a report compares
 
@@ -28,7 +30,14 @@ class Differentiable(Protocol):
 
 
 class GradientError(AssertionError):
-    """A backward pass disagrees with finite differences, or breaks the contract. The message says where."""
+    """A backward pass disagrees with finite differences, or breaks the contract. The message says where.
+
+    `error` is the relative error found; infinite for a breach of the contract.
+    """
+
+    def __init__(self, message: str, error: float = math.inf) -> None:
+        super().__init__(message)
+        self.error = error
 
 
 class KinkError(ValueError):
@@ -123,11 +132,11 @@ class _Check:
         before = copy.deepcopy(given)
         value, pullback = function.vjp(self.x, *self.arguments)
         self._want(np.isfinite(value).all(), "the output is not finite: there is nothing to compare")
-        self.cotangent = self.rng.standard_normal(np.shape(value)).astype(np.asarray(value).dtype)[()]
+        self.cotangent = np.asarray(self.rng.standard_normal(np.shape(value)), np.asarray(value).dtype)
         given["the cotangent"], before["the cotangent"] = self.cotangent, copy.copy(self.cotangent)
 
         def gradients() -> Direction:
-            dx = np.array(pullback(self.cotangent))
+            dx = np.array(pullback(self.cotangent))  # a copy: it may be the cotangent itself
             return {name: p.grad.copy() for name, p in parameters.items()} | ({"x": dx} if self.has_dx else {})
 
         once, twice = gradients(), gradients()
@@ -148,9 +157,12 @@ class _Check:
         return once
 
     def _rounding(self, gradient: Direction) -> float:
-        """Return how far rounding in the backward pass may move the slope along a random direction."""
-        squares = sum(float(np.sum(np.square(g, dtype=np.float64))) for g in gradient.values())
-        return ROUNDINGS * float(np.finfo(self.dtype).eps) * float(np.sqrt(squares))
+        """Return how far rounding in the backward pass may move the slope along a random direction.
+
+        Its parts may be as large as the cotangent: dx = y (1 - y) dy of a sigmoid near 1 is small by a difference.
+        """
+        sizes = [float(np.linalg.norm(array)) for array in (*gradient.values(), self.cotangent)]
+        return float(np.finfo(self.dtype).eps) * (ROUNDINGS * math.hypot(*sizes[:-1]) + 4 * sizes[-1])
 
     def _want(self, is_so: Any, otherwise: str) -> None:
         if not is_so:
@@ -168,7 +180,8 @@ class _Check:
             raise GradientError(
                 f"{self.name}: along a random direction over {', '.join(names)} the backward pass gives "
                 f"{terms.sum():.9g}, finite differences give {slope.value:.9g} (relative error {error:.2g})\n"
-                f"{self._report(names)}"
+                f"{self._report(names)}",
+                error,
             )
         return error
 
@@ -181,14 +194,16 @@ class _Check:
     def slope(self, direction: Direction) -> Slope | None:
         """Return the slope along a line by the largest step that sees no kink, or None.
 
-        With f_k = f(k h): the slope is (8 (f_1 - f_-1) - (f_2 - f_-2)) / 12 h + O(h⁴). The fourth difference
-        f_-2 - 4 f_-1 + 6 f_0 - 4 f_1 + f_2 is O(h⁴) where f is smooth, and 2 h J at a kink where the slope jumps by J.
+        With f_k = f(k h), wide = (f_2 - f_-2) / 4h and near = (f_1 - f_-1) / 2h are estimates of second order, and
+        (4 near - wide) / 3 is one of fourth. Where f is smooth, near - wide is O(h²) and the fourth difference
+        f_-2 - 4 f_-1 + 6 f_0 - 4 f_1 + f_2 is O(h⁴); at a kink where the slope jumps by J that is 2 h J.
         """
         for h in STEPS:
             f_2, f_1, f1, f2 = (self._value(direction, k * h).sum() for k in (-2, -1, 1, 2))
-            value = float(8 * (f1 - f_1) - (f2 - f_2)) / (12 * h)
+            wide, near = (f2 - f_2) / (4 * h), (f1 - f_1) / (2 * h)
+            value = float(4 * near - wide) / 3
             bend = f_2 - 4 * f_1 + 6 * self.here - 4 * f1 + f2
-            if abs(bend) <= h * self.tolerance * abs(value) + self.rounding:
+            if max(abs(bend), h * abs(near - wide)) <= h * SMOOTH * abs(value) + self.rounding:
                 return Slope(value, h)
         return None
 
@@ -200,16 +215,21 @@ class _Check:
                 parameter.data += distance * direction[name]
         x = self.point["x"] if self.has_dx else self.x
         if "x" in direction:
-            x = x + distance * direction["x"]
+            x = np.asarray(x + distance * direction["x"])
         return np.asarray(self.cotangent * np.asarray(function.vjp(x, *self.arguments)[0], np.float64))
 
     def _here(self) -> tuple[float, float]:
-        """Return <u, f> at the point, and how far rounding may move it: its terms, and each coordinate's effect."""
-        terms, again = self._value({}, 0), self._value({}, 0)
-        if not np.array_equal(terms, again):
-            raise GradientError(f"{self.name}: two forwards differ: keep the state of its randomness in the object")
+        """Return <u, f> at the point, and how far rounding may move it.
+
+        Every result may be made of parts as large as itself, as a coordinate, or as 1 (x Φ(x) at -6 is one of the
+        second kind), and every coordinate is rounded when it is moved.
+        """
+        terms = self._value({}, 0)
+        self._want(np.array_equal(terms, self._value({}, 0)), "two forwards differ: keep its randomness in the object")
+        largest = max(1.0, *(float(np.abs(value).max(initial=0)) for value in self.point.values()))
+        parts = float(np.abs(terms).sum() + largest * np.abs(self.cotangent).sum())
         effects = sum(float(np.abs(self.gradient[name] * value).sum()) for name, value in self.point.items())
-        return float(terms.sum()), ROUNDINGS * float(np.finfo(np.float64).eps) * (float(np.abs(terms).sum()) + effects)
+        return float(terms.sum()), ROUNDINGS * float(np.finfo(np.float64).eps) * (parts + effects)
 
     def _elements(self, names: list[str]) -> Iterator[tuple[str, Slope | None, float]]:
         """Yield name, numeric and analytic derivative of the elements of these arrays, a sample of large ones."""

@@ -146,6 +146,18 @@ def test_a_kink_nearby_is_stepped_around(distance: float) -> None:
             gradcheck(wrong(nn.ReLU, lambda dx, dy: 1.0005 * dx)(), x)
 
 
+@pytest.mark.parametrize("jump", [1e-4, 1e-2, 1.0])
+def test_a_kink_anywhere_within_a_step_is_stepped_around(jump: float) -> None:
+    """At two thirds of the step the fourth difference is 0 whatever the jump is."""
+
+    def bent(kink: float) -> Function:
+        return Function(lambda x: x + jump * np.maximum(x - kink, 0), lambda x: 1 + jump * (x > kink))
+
+    for distance in (*np.geomspace(1e-5, 1e-2, 500), 2e-3 / 3, 2e-4 / 3):
+        assert gradcheck(bent(0.5 + distance), np.array([0.5])) < 1e-6
+        assert gradcheck(bent(0.5 - distance), np.array([0.5])) < 1e-6
+
+
 def test_a_kink_inside_a_network() -> None:
     """Where the first layer's output is 0 the weights and the input all have a kink."""
     model = nn.Sequential(nn.Linear(3, 4, bias=False, rng=0), nn.ReLU())
