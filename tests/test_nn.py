@@ -1,12 +1,14 @@
 """What modules do beside their arithmetic: errors, state, containers as lists, dropout, summary, observers."""
 
 import re
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from minigrad import nn
 from minigrad.gradcheck import gradcheck
+from tests.backend import fewer
 
 
 def test_error_names_the_path() -> None:
@@ -101,14 +103,15 @@ def test_layers_before_the_first_parameter_are_left_out() -> None:
 
 
 def test_dropout_drops_its_share_and_repeats_itself() -> None:
-    layer, x = nn.Dropout(0.3, rng=5), np.ones(200_000)
+    count = fewer(200_000)
+    layer, x = nn.Dropout(0.3, rng=5), np.ones(count)
     first, second = layer(x), layer(x)
     for y in (first, second):
-        # Four standard deviations of a share of 200,000.
-        assert abs(np.mean(y == 0) - 0.3) < 4 * (0.3 * 0.7 / 200_000) ** 0.5
+        # Four standard deviations of a share of so many.
+        assert abs(np.mean(y == 0) - 0.3) < 4 * (0.3 * 0.7 / count) ** 0.5
         np.testing.assert_allclose(y[y != 0], 1 / 0.7)
-    assert abs(np.corrcoef(first, second)[0, 1]) < 4 / 200_000**0.5
-    assert abs(np.corrcoef(first[1:], first[:-1])[0, 1]) < 4 / 200_000**0.5
+    assert abs(np.corrcoef(first, second)[0, 1]) < 4 / count**0.5
+    assert abs(np.corrcoef(first[1:], first[:-1])[0, 1]) < 4 / count**0.5
     np.testing.assert_array_equal(nn.Dropout(0.3, rng=5)(x), first)
     layer.step = 0
     np.testing.assert_array_equal(layer(x), first)
@@ -168,6 +171,39 @@ def test_summary() -> None:
     assert model.training
     assert int(model[2].num_batches_tracked) == 0
     assert "_forward" not in vars(model[1])
+
+
+def test_repr_says_whether_there_is_a_bias() -> None:
+    for layer in (nn.BatchNorm1d(3, bias=False), nn.LayerNorm(3, bias=False), nn.Linear(3, 2, bias=False)):
+        assert layer.bias is None
+        assert "bias=False" in repr(layer)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: nn.Linear(0, 3), "Linear: want positive sizes, got 0 and 3"),
+        (lambda: nn.Embedding(5, 0), "Embedding: want positive sizes, got 5 and 0"),
+        (lambda: nn.Embedding(5, 3, padding_idx=5), "Embedding: want padding_idx within 5 rows, got 5"),
+        (lambda: nn.Embedding(5, 3, padding_idx=-6), "Embedding: want padding_idx within 5 rows, got -6"),
+        (lambda: nn.BatchNorm1d(3, eps=0.0), "BatchNorm1d: want eps > 0, got 0.0"),
+        (lambda: nn.Dropout(1.5), "Dropout: want a probability p in [0, 1], got 1.5"),
+        (lambda: nn.GELU("sigmoid"), "GELU: want approximate 'none' or 'tanh', got 'sigmoid'"),
+        (lambda: nn.Hardtanh(2.0, 2.0), "Hardtanh: want min_val < max_val, got 2.0 and 2.0"),
+    ],
+)
+def test_constructors_refuse_what_cannot_be(make: Callable[[], nn.Module], message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        make()
+
+
+def test_zero_grad_clears_every_layer() -> None:
+    shared = nn.Linear(3, 3)
+    model = nn.Sequential(shared, nn.Residual(nn.Sequential(nn.BatchNorm1d(3), shared)), nn.Linear(3, 2))
+    for parameter in model.parameters():
+        parameter.grad += 1
+    model.zero_grad()
+    assert [parameter.grad.any() for parameter in model.parameters()] == [False] * 6
 
 
 def test_manual_seed_repeats_weights() -> None:

@@ -303,7 +303,7 @@ class Softplus(_Elementwise):
 
 
 class _AlongAxis(Module):
-    """A function of the vectors along one axis."""
+    """A function of the vectors along one axis. A scalar is a vector of one."""
 
     kernel: ClassVar[str]
 
@@ -312,17 +312,20 @@ class _AlongAxis(Module):
         self.dim = dim
 
     def _forward(self, x: Array) -> tuple[Array, Array]:
-        x = self._input(x, f"with an axis {self.dim}", -x.ndim <= self.dim < x.ndim)
-        rows = to_rows(x, self.dim)
+        rank = max(x.ndim, 1)
+        x = self._input(x, f"with an axis {self.dim}", -rank <= self.dim < rank)
+        vectors = np.atleast_1d(x)
+        rows = to_rows(vectors, self.dim)
         y = np.empty_like(rows)
         getattr(kernels, f"{self.kernel}_forward")(rows, y)
-        return from_rows(y, x.shape, self.dim), y
+        return from_rows(y, vectors.shape, self.dim).reshape(x.shape), y
 
     def _backward(self, y: Array, dy: Array) -> Array:
-        rows = to_rows(dy, self.dim)
+        vectors = np.atleast_1d(dy)
+        rows = to_rows(vectors, self.dim)
         dx = np.empty_like(rows)
         getattr(kernels, f"{self.kernel}_backward")(rows, y, dx)
-        return from_rows(dx, dy.shape, self.dim)
+        return from_rows(dx, vectors.shape, self.dim).reshape(dy.shape)
 
     def extra_repr(self) -> str:
         """Return the axis."""

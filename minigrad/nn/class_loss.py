@@ -88,7 +88,7 @@ class CrossEntropyLoss(_PerClass):
 
     Arguments:
         weight: w, one for each class.
-        ignore_index: a target index that counts nothing.
+        ignore_index: a target index that counts nothing. Soft targets have none: for them it must be negative.
         reduction: "mean", "sum" or "none".
         label_smoothing: s in [0, 1].
 
@@ -117,6 +117,8 @@ class CrossEntropyLoss(_PerClass):
 
     def _forward(self, x: Array, target: Array) -> tuple[Array, Array | None, Any]:
         soft = target.dtype.kind == "f" and target.shape == x.shape
+        if soft and self.ignore_index >= 0:
+            raise self._error(f"ignore_index is for class indices, got {self.ignore_index} and soft targets")
         index = None if soft else self._indices(x, target)
         rows = to_rows(x, self._class_axis(x))
         weight = self._class_weight(rows.shape[1], x.dtype)

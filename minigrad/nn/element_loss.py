@@ -96,6 +96,8 @@ class HuberLoss(_PerElement):
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
         super().__init__(reduction)
+        if not np.isrealobj(delta):
+            raise TypeError(f"HuberLoss: want a real delta, got {delta!r}")
         if delta <= 0:
             raise self._error(f"want delta > 0, got {delta}")
         self.delta = delta
@@ -166,7 +168,7 @@ class BCEWithLogitsLoss(_PerElement):
 
     def _like(self, name: str, value: Array | None, x: Array) -> Array:
         try:
-            return np.array(np.broadcast_to(np.ones(1) if value is None else value, x.shape), x.dtype)
+            return np.array(np.broadcast_to(1.0 if value is None else value, x.shape), x.dtype)
         except ValueError as error:
             raise self._error(f"want a {name} that broadcasts with {x.shape}: {error}") from None
 

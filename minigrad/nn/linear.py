@@ -95,7 +95,8 @@ class Embedding(Module):
         weight: (V, D), standard normal.
 
     Backward: y is a product with one-hot rows, so row v of the table gets the sum of dy over all places where
-        x = v: dw_v = Σ_{i: x_i = v} dy_i. An integer input has no gradient: dx is zero.
+        x = v: dw_v = Σ_{i: x_i = v} dy_i. An integer input has no gradient: dx is zero. The padding row's is zero by
+        definition, not by differentiation, so `gradcheck` disagrees where the padding index occurs.
 
     Saved: x.
 
@@ -112,6 +113,8 @@ class Embedding(Module):
         rng: np.random.Generator | int | None = None,
     ) -> None:
         super().__init__()
+        if num_embeddings < 1 or embedding_dim < 1:
+            raise ValueError(f"Embedding: want positive sizes, got {num_embeddings} and {embedding_dim}")
         if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
             raise ValueError(f"Embedding: want padding_idx within {num_embeddings} rows, got {padding_idx}")
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim

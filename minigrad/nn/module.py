@@ -96,7 +96,7 @@ class Module(ABC):
         return y, pullback
 
     def _pull(self, saved: Any, dy: Array, input_grad: bool) -> Array | None:
-        dy = np.ascontiguousarray(dy)
+        dy = np.asarray(dy, order="C")
         if input_grad:
             return self._backward(saved, dy)
         self._backward_parameters(saved, dy)

@@ -26,6 +26,7 @@ class BatchNorm1d(Module):
         momentum: share of the new batch in the running statistics; None for their plain average.
         affine: whether there are γ and β.
         track_running_stats: whether there are running statistics; without them evaluation uses the batch's too.
+        bias: whether there is β.
 
     Shape:
         x: (N, C) or (N, C, L), y: the same. In training more than one value for each channel.
@@ -54,12 +55,16 @@ class BatchNorm1d(Module):
         momentum: float | None = 0.1,
         affine: bool = True,
         track_running_stats: bool = True,
+        *,
+        bias: bool = True,
     ) -> None:
         super().__init__()
+        if eps <= 0:
+            raise ValueError(f"BatchNorm1d: want eps > 0, got {eps}")
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
         self.weight = Parameter(np.ones(num_features, np.float32)) if affine else None
-        self.bias = Parameter(np.zeros(num_features, np.float32)) if affine else None
+        self.bias = Parameter(np.zeros(num_features, np.float32)) if affine and bias else None
         if track_running_stats:
             self.running_mean = np.zeros(num_features, np.float32)
             self.running_var = np.ones(num_features, np.float32)
@@ -97,8 +102,9 @@ class BatchNorm1d(Module):
         dy_rows = to_rows(dy, 1)
         dx, dgamma, dbeta = np.empty_like(rows), np.empty_like(gamma), np.empty_like(gamma)
         kernels.batch_norm_backward(dy_rows, gamma, rows, mean, inv_std, uses_batch, dgamma, dbeta, dx)
-        if self.weight is not None and self.bias is not None:
+        if self.weight is not None:
             self.weight.grad += dgamma
+        if self.bias is not None:
             self.bias.grad += dbeta
         return from_rows(dx, dy.shape, 1)
 
@@ -106,7 +112,7 @@ class BatchNorm1d(Module):
         """Return the arguments."""
         return (
             f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
-            f"track_running_stats={self.track_running_stats}"
+            f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
         )
 
 
@@ -171,7 +177,10 @@ class LayerNorm(Module):
 
     def extra_repr(self) -> str:
         """Return the arguments."""
-        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
+        return (
+            f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}, "
+            f"bias={self.bias is not None}"
+        )
 
 
 def _affine(weight: Parameter | None, bias: Parameter | None, size: int, dtype: np.dtype[Any]) -> tuple[Array, Array]:

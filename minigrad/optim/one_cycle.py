@@ -73,7 +73,7 @@ class OneCycleLR(LRScheduler):
         self._ends = [rise - 1, 2 * rise - 2, total_steps - 1] if three_phase else [rise - 1, total_steps - 1]
         lrs = for_groups(self, optimizer, "max_lr", max_lr)
         for group, lr in zip(optimizer.param_groups, lrs, strict=True):
-            group["initial_lr"] = lr / div_factor
+            group["initial_lr"] = group["lr"] = lr / div_factor
         super().__init__(optimizer, last_epoch)
 
     def _lr(self, step: int, base_lr: float) -> float:
@@ -96,8 +96,8 @@ class OneCycleLR(LRScheduler):
             done = (1 - math.cos(math.pi * done)) / 2
         return levels[phase] + (levels[phase + 1] - levels[phase]) * done
 
-    def _apply(self) -> None:
-        super()._apply()
+    def _apply(self, before: Sequence[float]) -> None:
+        super()._apply(before)
         if not self.cycle_momentum:
             return
         bounds = zip(self.base_momentums, self.max_momentums, strict=True)

@@ -30,7 +30,8 @@ class Optimizer(ABC):
 
     Raises:
         TypeError: for a set, which has no order, or for something that is not a parameter.
-        ValueError: for no parameters, a parameter that comes twice, an unknown option, or one out of its range.
+        ValueError: for no parameters, a parameter that comes twice, names for some parameters only, an unknown option,
+            or one out of its range.
 
     `param_groups` lists the groups as dicts. An option that is changed there holds from the next step on.
     """
@@ -96,15 +97,19 @@ class Optimizer(ABC):
     # ------------------------------------------------------------------------------------------------- groups
 
     def add_param_group(self, param_group: Mapping[str, Any]) -> None:
-        """Add a group: a dict with `params`, and the options in which it differs from the defaults."""
+        """Add a group: a dict with `params` (a list, or one), and the options in which it differs from the defaults."""
         if not isinstance(param_group, Mapping) or "params" not in param_group:
             raise TypeError(f"{self._name}: want a dict with the key 'params', got {param_group!r}")
         unknown = sorted(set(param_group) - set(self.defaults) - _NOTES)
         if unknown:
             raise ValueError(f"{self._name}: unknown options {unknown}, want {', '.join(self.defaults)}")
-        names, parameters = self._named(self._listed(param_group["params"]))
-        group = self.defaults | dict(param_group) | {"params": parameters} | names
+        params = param_group["params"]
+        names, parameters = self._named([params] if _is_parameter(params) else self._listed(params))
+        options = {name: _plain(value) for name, value in (self.defaults | dict(param_group)).items()}
+        group = options | {"params": parameters} | names
         self._check(group)
+        if any(("param_names" in group) != ("param_names" in other) for other in self.param_groups):
+            raise ValueError(f"{self._name}: want names for the parameters of all groups or of none")
         before = [parameter for group in self.param_groups for parameter in group["params"]]
         if len({id(parameter) for parameter in before + parameters}) < len(before + parameters):
             raise ValueError(f"{self._name}: a parameter comes twice, in one group or in two")
@@ -124,15 +129,14 @@ class Optimizer(ABC):
             raise ValueError(f"{self._name}: want names for all parameters of a group or for none")
         parameters = [item[1] if isinstance(item, tuple) else item for item in params]
         for parameter in parameters:
-            dtype = getattr(getattr(parameter, "data", None), "dtype", None)
-            if dtype not in (np.float32, np.float64) or not hasattr(parameter, "grad"):
+            if not _is_parameter(parameter):
                 raise TypeError(f"{self._name}: want parameters (float32 or float64 data, grad), got {parameter!r}")
         return ({"param_names": names} if names else {}), parameters
 
     def _check(self, group: Group) -> None:
         """Raise for an option that is out of its range."""
         for name in self.non_negative:
-            if not 0 <= group[name] < inf:
+            if np.ndim(group[name]) or not 0 <= group[name] < inf:
                 raise ValueError(f"{self._name}: want {name} >= 0 and finite, got {group[name]}")
         for name in self.below_one:
             if not all(0 <= value < 1 for value in np.ravel(group[name])):
@@ -195,6 +199,11 @@ class Optimizer(ABC):
 def floats(group: Group, *names: str) -> Iterator[float]:
     """Yield options as floats: for an int, Numba would compile the kernel once more."""
     return (float(group[name]) for name in names)
+
+
+def _is_parameter(value: Any) -> bool:
+    dtype = getattr(getattr(value, "data", None), "dtype", None)
+    return dtype in (np.float32, np.float64) and hasattr(value, "grad")
 
 
 def _plain(value: Any) -> Any:

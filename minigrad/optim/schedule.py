@@ -1,4 +1,4 @@
-"""Learning-rate schedules: pure functions of the number of steps."""
+"""Learning-rate schedules: functions of the number of steps, times what others do to the learning rate."""
 
 import math
 from abc import ABC, abstractmethod
@@ -12,8 +12,9 @@ from minigrad.optim.optimizer import Optimizer
 class LRScheduler(ABC):
     """Sets the learning rate of every group to `_lr(step, base_lr)`, at once and after each `step()`.
 
-    The learning rate depends on the count of steps alone, and what else was written into `param_groups[i]["lr"]`
-    is overwritten at the next step. Call `step()` after `optimizer.step()`: once an epoch, or once a batch.
+    Alone, it depends on the count of steps only. Where somebody else has changed `param_groups[i]["lr"]`, by another
+    schedule or by hand, their change is kept as a factor: two schedules over one optimizer multiply.
+    Call `step()` after `optimizer.step()`: once an epoch, or once a batch.
 
     Arguments:
         optimizer: the optimizer whose learning rates are set; those that it has now are the base ones.
@@ -23,24 +24,31 @@ class LRScheduler(ABC):
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
         require_optimizer(self, optimizer)
         self.optimizer = optimizer
-        # As in PyTorch, a second schedule over one optimizer begins with what the first began with.
+        # As in PyTorch, a second schedule over one optimizer has the same base as the first.
         for group in optimizer.param_groups:
             group.setdefault("initial_lr", group["lr"])
         self.base_lrs: list[float] = [group["initial_lr"] for group in optimizer.param_groups]
         self.last_epoch = last_epoch + 1
-        self._apply()
+        self._apply(self.base_lrs if last_epoch == -1 else self.get_last_lr())
 
     @abstractmethod
     def _lr(self, step: int, base_lr: float) -> float:
         """Return the learning rate after `step` steps."""
 
-    def _apply(self) -> None:
-        set_lrs(self, self.optimizer, [self._lr(self.last_epoch, base_lr) for base_lr in self.base_lrs])
+    def _lrs(self, step: int) -> list[float]:
+        """Return the learning rates of the groups after `step` steps, if nobody else changes them."""
+        return [self._lr(step, base_lr) for base_lr in self.base_lrs]
+
+    def _apply(self, before: Sequence[float]) -> None:
+        """Set the learning rates, where this schedule had set those `before`; from 0 nothing can be told."""
+        lrs = zip(self._lrs(self.last_epoch), self.get_last_lr(), before, strict=False)
+        set_lrs(self, self.optimizer, [new * (lr / old) if old else new for new, lr, old in lrs])
 
     def step(self) -> None:
         """Count one step and set the learning rates."""
+        before = self._lrs(self.last_epoch)
         self.last_epoch += 1
-        self._apply()
+        self._apply(before)
 
     def get_last_lr(self) -> list[float]:
         """Return the learning rates of the groups."""
@@ -57,7 +65,7 @@ class LRScheduler(ABC):
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Continue from what `state_dict()` gave (PyTorch's has these keys too), and set the learning rates so."""
         self.last_epoch, self.base_lrs = state_dict["last_epoch"], list(state_dict["base_lrs"])
-        self._apply()
+        self._apply(self.get_last_lr())
         set_lrs(self, self.optimizer, state_dict["_last_lr"])
 
 
@@ -196,6 +204,7 @@ class SequentialLR(LRScheduler):
         require(self, len(milestones) == len(schedulers) - 1, f"{len(schedulers) - 1} milestones", milestones)
         require(self, list(milestones) == sorted(milestones), "milestones in order", milestones)
         self.schedulers, self.milestones = list(schedulers), list(milestones)
+        set_lrs(self, optimizer, [group["initial_lr"] for group in optimizer.param_groups])  # undo what they set
         super().__init__(optimizer, last_epoch)
 
     def _at(self, step: int) -> tuple[LRScheduler, int]:
@@ -206,11 +215,16 @@ class SequentialLR(LRScheduler):
         scheduler, own_step = self._at(step)
         return scheduler._lr(own_step, base_lr)
 
-    def _apply(self) -> None:
-        # The schedule itself, not its `_lr`: it knows its base learning rates, and may set momentum too.
+    def _lrs(self, step: int) -> list[float]:
+        # Of the schedule itself, not by its `_lr`: it knows its base learning rates.
+        scheduler, own_step = self._at(step)
+        return scheduler._lrs(own_step)
+
+    def _apply(self, before: Sequence[float]) -> None:
+        # By the schedule itself: it may set momentum too.
         scheduler, own_step = self._at(self.last_epoch)
         scheduler.last_epoch = own_step
-        scheduler._apply()
+        scheduler._apply(before)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the count, the learning rates, and the states of the schedules."""
