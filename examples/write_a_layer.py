@@ -1,6 +1,7 @@
 """A layer and a block of one's own, each with its backward pass by hand, checked by finite differences.
 
 python examples/write_a_layer.py [NUMBER OF TRAINING IMAGES]
+minigrad gradcheck examples/write_a_layer.py:Gated --arguments 6 4 --shape 5 6
 
 Trained on all images the network made of them must reach 85 % on Fashion-MNIST's test images.
 """
@@ -62,17 +63,18 @@ class Gated(nn.Module):
         return self.value._backward(value_saved, dy * s) + self.gate._backward(gate_saved, dy * a)
 
 
-minigrad.manual_seed(0)
-model = nn.Sequential(nn.Flatten(), Gated(784, 128), Scale(128), nn.Linear(128, 10))
-x = np.random.default_rng(0).standard_normal((5, 784))
-for part, inputs in ((Scale(784), x), (Gated(784, 3), x), (model, x)):
-    print(f"{type(part).__name__}: relative error {gradcheck(part, inputs):.1e}")
+if __name__ == "__main__":  # `minigrad gradcheck` imports the layers alone
+    minigrad.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), Gated(784, 128), Scale(128), nn.Linear(128, 10))
+    x = np.random.default_rng(0).standard_normal((5, 784))
+    for part, inputs in ((Scale(784), x), (Gated(784, 3), x), (model, x)):
+        print(f"{type(part).__name__}: relative error {gradcheck(part, inputs):.1e}")
 
-train, test = data.fashion_mnist()
-if len(sys.argv) > 1:
-    train = train.subset(slice(int(sys.argv[1])))
-trainer = Trainer(model, nn.CrossEntropyLoss(), optim.Adam(model.parameters(), lr=1e-3))
-trainer.fit(train, epochs=3)
-accuracy = trainer.evaluate(test)["accuracy"]
-print(f"test accuracy {accuracy:.2%}")
-assert len(sys.argv) > 1 or accuracy >= TARGET
+    train, test = data.fashion_mnist()
+    if len(sys.argv) > 1:
+        train = train.subset(slice(int(sys.argv[1])))
+    trainer = Trainer(model, nn.CrossEntropyLoss(), optim.Adam(model.parameters(), lr=1e-3))
+    trainer.fit(train, epochs=3)
+    accuracy = trainer.evaluate(test)["accuracy"]
+    print(f"test accuracy {accuracy:.2%}")
+    assert len(sys.argv) > 1 or accuracy >= TARGET

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 import minigrad
-from minigrad.cli import data, evaluate, info, predict, recipes, train
+from minigrad.cli import data, evaluate, gradcheck, info, predict, recipes, train
 from minigrad.cli.parser import Parser
 
 DESCRIPTION = """\
@@ -23,7 +23,7 @@ def make_parser() -> Parser:
     parser = Parser(prog="minigrad", description=DESCRIPTION, epilog="`minigrad COMMAND --help` explains a command.")
     parser.add_argument("--version", action="version", version=f"minigrad {minigrad.__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, title="commands")
-    for command in (train, evaluate, predict, recipes, data, info):
+    for command in (train, evaluate, predict, recipes, gradcheck, data, info):
         command.add(commands)
     return parser
 

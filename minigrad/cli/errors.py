@@ -1,8 +1,17 @@
 """What goes wrong with a command for reasons that are not minigrad's, and how it is said."""
 
+import importlib
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 from minigrad.data import DatasetError
 from minigrad.nn import LayerError
 from minigrad.train import TrainingError
+
+# Beginnings of the names of files that are not the user's.
+OURS = (str(Path(__file__).parents[1]), str(Path(importlib.__file__).parent), "<frozen importlib")
 
 
 class CommandError(Exception):
@@ -17,3 +26,30 @@ def explain(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{error.filename}: {error.strerror}"
     return str(error)
+
+
+@contextmanager
+def user_code(what: str, *passing: type[Exception]) -> Iterator[None]:
+    """Say in one line what code of the user's raises, and where in it.
+
+    Arguments:
+        what: the code, for the message.
+        passing: errors whose messages say enough.
+
+    Raises:
+        CommandError: instead of any other.
+    """
+    try:
+        yield
+    except passing:
+        raise
+    except (Exception, SystemExit) as error:
+        message = str(error).strip().partition("\n")[0]
+        raise CommandError(f"{what}: {type(error).__name__}: {message}{_line_of(error)}") from None
+
+
+def _line_of(error: BaseException) -> str:
+    """Return the line at which the user's file stood, or nothing where it was not reached."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(OURS)]
+    frames = [frame for frame in frames if frame.filename == frames[0].filename]
+    return f" ({frames[-1].filename}, line {frames[-1].lineno}: {frames[-1].line})" if frames else ""
