@@ -2,12 +2,16 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
+PLAIN := .venv-plain/bin
+INSTALL := python -m pip install --quiet --constraint constraints.txt
+PIP := $(BIN)/$(INSTALL)
+ONE_THREAD := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
+PYTEST := python -m pytest -n auto --doctest-modules
 
-.PHONY: help demo test check format bench accuracy clean
+.PHONY: help demo test test-nojit test-plain proof check format bench accuracy clean
 
 help:  ## show this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: .venv/demo  ## install, obtain Fashion-MNIST, train the reference network, show the result
 	$(BIN)/python -m minigrad data verify fashion-mnist || $(BIN)/python -m minigrad data fetch fashion-mnist \
@@ -16,7 +20,17 @@ demo: .venv/demo  ## install, obtain Fashion-MNIST, train the reference network,
 	$(BIN)/python -m minigrad train fashion-mnist --recipe reference-cosine --seed 0 --out runs/demo
 
 test: .venv/test  ## install the test extra and run all tests
-	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --doctest-modules minigrad tests
+	$(ONE_THREAD) $(BIN)/$(PYTEST) minigrad tests
+
+test-nojit: .venv/test  ## run all tests on kernels as plain Python, whose bounds are checked; measure the coverage
+	$(ONE_THREAD) NUMBA_DISABLE_JIT=1 $(BIN)/$(PYTEST) --cov --cov-fail-under=95 minigrad tests
+
+test-plain: .venv-plain/test  ## run all tests where Numba is not installed
+	$(ONE_THREAD) $(PLAIN)/$(PYTEST) --ignore minigrad/kernels/jit minigrad tests
+
+proof: .venv/test  ## search for a wrong gradient for an hour; a row for each class goes to docs/proof.md
+	$(ONE_THREAD) $(BIN)/python -m tests.proof --minutes 45 --write
+	$(ONE_THREAD) $(BIN)/$(PYTEST) --hypothesis-profile=deep tests/test_networks.py
 
 check: .venv/dev  ## lint, formatting, types, direction of imports
 	$(BIN)/python -m ruff check .
@@ -37,10 +51,10 @@ accuracy: .venv/test  ## train every network of the README's table over its seed
 	$(BIN)/python -m benchmarks.sgd
 
 clean:  ## remove what was built
-	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-plain .coverage build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.venv/made:
-	$(PYTHON) -m venv .venv || (apt-get update -q && apt-get install -y -q python3-venv && $(PYTHON) -m venv .venv)
+.venv/made .venv-plain/made: %/made:
+	$(PYTHON) -m venv $* || (apt-get update -q && apt-get install -y -q python3-venv && $(PYTHON) -m venv $*)
 	touch $@
 
 .venv/demo: .venv/made setup.cfg constraints.txt
@@ -53,4 +67,9 @@ clean:  ## remove what was built
 
 .venv/dev: .venv/made setup.cfg constraints.txt
 	$(PIP) --editable ".[dev]"
+	touch $@
+
+.venv-plain/test: .venv-plain/made setup.cfg constraints.txt
+	$(PLAIN)/$(INSTALL) --editable ".[test]"
+	$(PLAIN)/python -m pip uninstall --quiet --yes numba llvmlite
 	touch $@

@@ -1,5 +1,7 @@
 """What the command line understands and what it refuses, before any command runs."""
 
+import os
+import runpy
 import shlex
 import subprocess
 import sys
@@ -145,11 +147,30 @@ def test_as_a_module():
     assert "Traceback" not in one_line(wrong.stderr)
 
 
+@pytest.mark.parametrize(("line", "code"), [("recipes", 0), ("trian", 2)])
+def test_the_module_exits_with_the_code_of_the_command(line, code, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["minigrad", line])
+    with pytest.raises(SystemExit) as ending:
+        runpy.run_module("minigrad", run_name="__main__")
+    assert ending.value.code == code
+
+
 def test_help_loads_nothing_heavy():
     code = (
         f"import sys; from minigrad.cli import main; main(['train', '--help']); print(set({HEAVY}) & set(sys.modules))"
     )
     assert python("-c", code).stdout.endswith("\nset()\n")
+
+
+def test_what_is_written_after_the_reader_left_goes_nowhere(monkeypatch):
+    """Else Python would fail once more at its end, when it flushes."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        assert main(["recipes"]) == 1
+        stdout.write("more")
+        stdout.flush()
 
 
 def test_a_reader_that_leaves_is_no_error():

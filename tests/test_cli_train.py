@@ -6,13 +6,15 @@ import sys
 import numpy as np
 import pytest
 
-from minigrad import data
+from minigrad import data, kernels
 from minigrad.cli import main
 from minigrad.cli.run_folder import load_parts, load_run
 from minigrad.cli.training import mean_and_deviation
 from minigrad.io import load_state
 from minigrad.train import Checkpoint, EarlyStopping, History, Trainer
+from tests.backend import IS_INTERPRETED, fewer
 from tests.cli_toy import QUICK, images, names, one_line, toy_in_catalog, train_toy
+from tests.datasets import require
 
 FILES = ["config.json", "confusion.png", "curves.png", "history.json", "metrics.json", "model.safetensors"]
 
@@ -206,6 +208,18 @@ def test_how_much_is_said(tmp_path, capsys):
     assert capsys.readouterr() == ("", "")
 
 
+def test_a_first_run_says_that_it_compiles(tmp_path, toy, capsys):
+    cache = tmp_path / "cache"
+    toy.setenv("MINIGRAD_CACHE", str(cache))
+    sentence = f"Compiling the kernels. They are kept in {cache}."
+    assert train(tmp_path) == 0
+    assert (sentence in capsys.readouterr().out) == (kernels.backend() == "jit")
+    (cache / "kernels-0").mkdir(parents=True)
+    (cache / "kernels-0" / "relu.nbi").touch()
+    assert train(tmp_path) == 0
+    assert sentence not in capsys.readouterr().out
+
+
 def test_the_default_folder(tmp_path, toy):
     toy.chdir(tmp_path)
     assert main(["train", "toy", *QUICK, "--quiet"]) == 0
@@ -377,10 +391,11 @@ def test_without_matplotlib(tmp_path, capsys):
 # ---------------------------------------------------------------------------------------------------- real images
 
 
-@pytest.mark.skipif(data.find("fashion-mnist") is None, reason="Fashion-MNIST is not on this machine")
 def test_fashion_mnist(tmp_path, toy, capsys):
-    toy.delenv("MINIGRAD_DATA")
-    options = ["--recipe", "reference", "--limit", "2000", "--epochs", "1", "--no-progress"]
+    toy.undo()
+    require("fashion-mnist")
+    options = ["--recipe", "reference", "--limit", str(fewer(2000)), "--epochs", "1", "--no-progress"]
+    least = 0.4 if IS_INTERPRETED else 0.6  # three steps and 33 test images there: two standard deviations less
     assert main(["train", "fashion-mnist", *options, "--out", str(tmp_path / "run")]) == 0
     assert "mlp 784-512-256-10: 537,354 parameters" in capsys.readouterr().out
-    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["test"]["accuracy"] > 0.6
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["test"]["accuracy"] > least

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from minigrad.data import ArrayDataset, split
@@ -49,7 +49,6 @@ def test_arrays_that_are_no_data_set(x, y, error, message):
         ArrayDataset(x, y)
 
 
-@settings(deadline=None)
 @given(n=st.integers(2, 200), seed=st.integers(0, 5), stratify=st.booleans(), part=st.data())
 def test_split_takes_each_sample_once(n, seed, stratify, part):
     count = part.draw(st.integers(1, n - 1))
@@ -61,7 +60,6 @@ def test_split_takes_each_sample_once(n, seed, stratify, part):
     assert validation.classes == ("a", "b", "c")
 
 
-@settings(deadline=None)
 @given(sizes=st.lists(st.integers(1, 40), min_size=2, max_size=6), seed=st.integers(0, 5), part=st.data())
 def test_stratified_split_keeps_proportions(sizes, seed, part):
     y = np.repeat(np.arange(len(sizes)), sizes)

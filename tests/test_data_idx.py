@@ -3,7 +3,7 @@ import struct
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
@@ -26,7 +26,6 @@ def written(path, content):
     return path
 
 
-@settings(max_examples=60, deadline=None)
 @given(array=arrays, gz=st.booleans())
 def test_round_trip_keeps_values_shape_and_dtype(folder, array, gz):
     path = folder / ("a.idx.gz" if gz else "a.idx")

@@ -1,24 +1,21 @@
+from importlib import import_module
+
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from minigrad.data import ArrayDataset, Loader
-from minigrad.kernels.reference import gather as reference
+from tests.backend import needs_numba
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (50, 1, 7, 5), np.uint8)
 LABELS = RNG.integers(0, 10, 50)
 
 
-@pytest.fixture(params=["reference", "jit"])
+@pytest.fixture(params=["reference", pytest.param("jit", marks=needs_numba)])
 def gather(request):
-    if request.param == "reference":
-        return reference
-    pytest.importorskip("numba")
-    from minigrad.kernels.jit import gather as jit
-
-    return jit
+    return import_module(f"minigrad.kernels.{request.param}.gather")
 
 
 # ------------------------------------------------------------------------------------------------------- kernels
@@ -140,7 +137,6 @@ def orders(loader, epochs):
     return [np.concatenate([yb for _, yb in loader]).tolist() for _ in range(epochs)]
 
 
-@settings(deadline=None)
 @given(n=st.integers(1, 80), size=st.integers(1, 90), shuffle=st.booleans(), drop=st.booleans(), seed=st.integers(0, 9))
 def test_each_sample_once_an_epoch(n, size, shuffle, drop, seed):
     if drop and size > n:

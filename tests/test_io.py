@@ -5,7 +5,7 @@ import struct
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
@@ -129,7 +129,6 @@ def test_no_arrays_and_no_metadata(tmp_path):
     assert load_metadata(tmp_path / "empty") == {}
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     array=st.sampled_from(sorted(DTYPES.values())).flatmap(
         lambda dtype: npst.arrays(dtype, npst.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=5))

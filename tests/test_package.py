@@ -8,11 +8,21 @@ from pathlib import Path
 
 import pytest
 
+from tests.backend import fewer
 from tests.datasets import require
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted(ROOT.glob("examples/*.py"))
 NEEDS = {"two_data_sets.py": ("mnist", "fashion-mnist")}
+
+
+ON_A_PART = """
+import runpy, sys
+from minigrad import data
+def part_of(load):
+    return lambda: [part.subset(slice(int(sys.argv[1]))) for part in load()]
+data.mnist, data.fashion_mnist = part_of(data.mnist), part_of(data.fashion_mnist)
+"""
 
 
 def run(*arguments: str, folder: Path = ROOT) -> str:
@@ -34,18 +44,24 @@ def test_subpackages_load_nothing_heavy(name: str) -> None:
     assert not set(run("-c", code).split()) & {"numba", "scipy", "matplotlib", "rich", "torch", "safetensors", "pooch"}
 
 
-def test_unknown_attribute() -> None:
+def test_attributes_are_found_or_named() -> None:
     import minigrad
 
+    assert minigrad.__getattr__("nn") is minigrad.nn
     with pytest.raises(AttributeError, match="module 'minigrad' has no attribute 'autograd'"):
         minigrad.autograd  # noqa: B018  # the look-up is the test
+
+
+def run_on_a_part(code: str, folder: Path) -> str:
+    """Run the code on the first images of each data set; examples are given their number too, as by a user."""
+    return run("-c", ON_A_PART + code, str(fewer(640)), folder=folder)
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_examples_run_on_a_small_part(path: Path, tmp_path: Path) -> None:
     for name in NEEDS.get(path.name, ("fashion-mnist",)):
         require(name)
-    assert "accuracy" in run(str(path), "640", folder=tmp_path)
+    assert "accuracy" in run_on_a_part(f"runpy.run_path({str(path)!r}, run_name='__main__')", tmp_path)
 
 
 def test_every_example_states_its_accuracy() -> None:
@@ -67,17 +83,13 @@ def test_readme_code_runs(number: int, tmp_path: Path) -> None:
     code = readme_blocks("python")[number]
     if number == 0:
         assert len(code.splitlines()) <= 20
-    run(
-        "-c",
-        code.replace("data.fashion_mnist()", "(part.subset(slice(640)) for part in data.fashion_mnist())"),
-        folder=tmp_path,
-    )
+    run_on_a_part(code, tmp_path)
 
 
 def test_readme_names_commands_that_exist() -> None:
     text = (ROOT / "README.md").read_text()
     makefile = (ROOT / "Makefile").read_text()
-    for target in re.findall(r"`make (\w+)`", text):
+    for target in re.findall(r"`make ([\w-]+)`", text):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
     for module in re.findall(r"python -m (benchmarks\.\w+)", text):
         assert (ROOT / f"{module.replace('.', '/')}.py").exists(), module

@@ -1,0 +1,22 @@
+"""Which kernels this run of the suite has: Numba's, the same as plain Python (NUMBA_DISABLE_JIT=1), or NumPy's."""
+
+import os
+from importlib.util import find_spec
+
+import pytest
+
+from minigrad import kernels
+
+HAS_NUMBA = find_spec("numba") is not None
+IS_INTERPRETED = kernels.backend() == "jit" and os.environ.get("NUMBA_DISABLE_JIT", "0") != "0"
+KERNELS_UNDER_TEST = {
+    "reference": "kernels of NumPy (reference)",
+    "jit": f"kernels of Numba (jit), the JIT is {'off' if IS_INTERPRETED else 'on'}",
+}[kernels.backend()]
+
+needs_numba = pytest.mark.skipif(not HAS_NUMBA, reason="Numba is not installed")
+
+
+def fewer(count: int) -> int:
+    """Return how many images to take: `count`, but a tenth where loops are Python's, some 300 times as slow."""
+    return count // 10 if IS_INTERPRETED else count

@@ -1,0 +1,31 @@
+"""How the suite runs: how far Hypothesis searches, and a line that says which kernels are under test.
+
+`dev` is for every day. `ci`, taken where the environment has CI, draws the same examples in every run. `deep` is the
+long search of `make proof`, of as many examples as MINIGRAD_EXAMPLES says. `pytest --hypothesis-profile=NAME` asks for
+one of them by name.
+"""
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+from tests.backend import KERNELS_UNDER_TEST
+
+EXAMPLES = {"dev": 25, "ci": 50, "deep": int(os.environ.get("MINIGRAD_EXAMPLES", "3000"))}
+
+for name, count in EXAMPLES.items():
+    settings.register_profile(
+        name,
+        settings.get_profile("default"),
+        max_examples=count,
+        derandomize=name == "ci",
+        deadline=None,  # the first call of a kernel compiles it
+        suppress_health_check=[HealthCheck.too_slow],  # which measures the machine, and what else runs on it
+        print_blob=True,  # a failure prints the line that replays it
+    )
+settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+def pytest_report_header() -> str:
+    profile, count = settings.get_current_profile_name(), settings.default.max_examples
+    return f"minigrad: {KERNELS_UNDER_TEST}; Hypothesis profile {profile}, {count} examples a test"
