@@ -22,17 +22,17 @@ STATEFUL = [
 stateful = pytest.mark.parametrize(("name", "options"), STATEFUL)
 
 
-def arrays(dtype="float64", seed=0):
+def arrays(dtype="float64", seed=0, shapes=SHAPES):
     rng = np.random.default_rng(seed)
-    return [rng.standard_normal(shape).astype(dtype) for shape in SHAPES]
+    return [np.asarray(rng.standard_normal(shape), dtype) for shape in shapes]
 
 
-def parameters(dtype="float64", seed=0):
-    return [Parameter(array) for array in arrays(dtype, seed)]
+def parameters(dtype="float64", seed=0, shapes=SHAPES):
+    return [Parameter(array) for array in arrays(dtype, seed, shapes)]
 
 
-def tensors(dtype="float64", seed=0):
-    return [torch.tensor(array, requires_grad=True) for array in arrays(dtype, seed)]
+def tensors(dtype="float64", seed=0, shapes=SHAPES):
+    return [torch.tensor(array, requires_grad=True) for array in arrays(dtype, seed, shapes)]
 
 
 def make(name, params, **options):
@@ -43,24 +43,29 @@ def make_torch(name, params, **options):
     return getattr(torch.optim, name)(params, **options)
 
 
-def gradient(w, i, step):
-    """Gradient of a bowl with some noise: a function of the weight, so that an error grows."""
-    rng = np.random.default_rng((i, step))
-    return (0.5 * (w - i) + rng.standard_normal(w.shape)).astype(w.dtype)
+def gradient(w, i, step, seed=0):
+    """A random gradient of parameter i, which depends on the weight, so that an error goes on.
+
+    Between 0.4 and 2.5 in magnitude, never near 0: Adam's, RMSprop's and Adagrad's first step is lr sign(g), and the
+    sign of what rounding has left of a gradient is nobody's error.
+    """
+    rng = np.random.default_rng((seed, i, step))
+    noise = rng.uniform(0.5, 2, w.shape) * rng.choice([-1, 1], w.shape)
+    return np.asarray(noise * (1 + np.sin(w) / 4), w.dtype)
 
 
-def run(optimizer, params, steps=range(STEPS)):
+def run(optimizer, params, steps=range(STEPS), seed=0):
     for step in steps:
         optimizer.zero_grad()
         for i, p in enumerate(params):
-            p.grad += gradient(p.data, i, step)
+            p.grad += gradient(p.data, i, step, seed)
         optimizer.step()
 
 
-def run_torch(optimizer, params, steps=range(STEPS)):
+def run_torch(optimizer, params, steps=range(STEPS), seed=0):
     for step in steps:
         for i, p in enumerate(params):
-            p.grad = torch.tensor(gradient(p.detach().numpy(), i, step))
+            p.grad = torch.tensor(gradient(p.detach().numpy(), i, step, seed))
         optimizer.step()
 
 

@@ -3,15 +3,39 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from minigrad import optim
 from minigrad.nn.parameter import Parameter
+from tests.cases import clip, ema
+from tests.cases.case import At
+from tests.cases.drawn import ATS
+from tests.checks import clip as clip_checks
+from tests.checks import ema as ema_checks
+from tests.checks import run as checked
 from tests.optim_twins import parameters, run, tensors
 
 NORMS = [1, 2, 2.0, 3.5, 0.5, float("inf"), "inf"]
+
+
+CHECKS = dict.fromkeys(clip.DRAWN, clip_checks.CHECKS) | dict.fromkeys(ema.DRAWN, ema_checks.CHECKS)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=["float64", "float32"])
+@pytest.mark.parametrize("case", [*clip.CLIPS, *ema.AVERAGES], ids=lambda case: case.name)
+def test_fixed_case(case, dtype):
+    for name, check in CHECKS[case.cls].items():
+        checked(name, check, case, At(dtype=dtype))
+
+
+@pytest.mark.parametrize("cls", CHECKS)
+@given(data=st.data(), at=ATS)
+def test_drawn_case(cls, data, at):
+    case = data.draw((clip.DRAWN | ema.DRAWN)[cls], "case")
+    for name, check in CHECKS[cls].items():
+        checked(name, check, case, at)
 
 
 def with_gradients(dtype, scale=1.0):
@@ -92,7 +116,6 @@ def test_bad_bounds():
     max_norm=st.just(0.0) | st.floats(1e-6, 1e3),
     norm_type=st.sampled_from([1.0, 2.0, 3.0, float("inf")]),
 )
-@settings(deadline=None)
 def test_a_clipped_norm_never_exceeds_the_bound_and_keeps_its_direction(gradients, max_norm, norm_type):
     ours = [Parameter(np.zeros(len(values))) for values in gradients]
     for p, values in zip(ours, gradients, strict=True):
@@ -106,7 +129,6 @@ def test_a_clipped_norm_never_exceeds_the_bound_and_keeps_its_direction(gradient
 
 
 @given(values=st.lists(st.floats(allow_nan=False), min_size=1), bound=st.floats(0, 1e9))
-@settings(deadline=None)
 def test_a_clipped_value_never_exceeds_the_bound(values, bound):
     w = Parameter(np.zeros(len(values)))
     w.grad[...] = values
@@ -221,7 +243,6 @@ def test_bad_arguments():
     decay=st.floats(0, 1),
     dtype=st.sampled_from([np.float32, np.float64]),
 )
-@settings(deadline=None)
 def test_an_average_stays_between_the_least_and_the_greatest_weight(values, decay, dtype):
     w = Parameter(np.array(values[0], dtype))
     ema = optim.EMA([w], decay)

@@ -1,6 +1,5 @@
 """Every compiled kernel against its NumPy reference, and the switch between the two."""
 
-import copy
 import os
 import subprocess
 import sys
@@ -9,32 +8,41 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from minigrad import kernels
-from tests.cases.kernel import KERNELS
+from tests.backend import HAS_NUMBA, needs_numba
+from tests.cases.case import At
+from tests.cases.drawn import ATS
+from tests.cases.kernel import DRAWN, KERNELS, KernelCase
+from tests.checks import run as checked
+from tests.checks.kernel import CHECKS
 from tests.discovery import kernels_of
 
-REFERENCE, JIT = kernels_of("reference"), kernels_of("jit")
-
-# One rounding for each of about 50 operations: 50 * 2^-24 and 50 * 2^-53, times the largest value (about 10^2, the
-# mean of batch_norm_statistics).
-BOUND = {np.float32: 3e-4, np.float64: 6e-13}
+REFERENCE, JIT = kernels_of("reference"), kernels_of("jit") if HAS_NUMBA else {}
+SEEDS = range(16)  # every combination of four flags: see tests/cases/kernel.py
 
 
+@needs_numba
 @pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
-@pytest.mark.parametrize("name", sorted(KERNELS))
-def test_jit_equals_reference(name: str, dtype: Any) -> None:
-    for seed in range(5):
-        expected = KERNELS[name](np.random.default_rng(seed), dtype)
-        actual = copy.deepcopy(expected)
-        with np.errstate(all="ignore"):  # the forwards get infinities
-            REFERENCE[name](*expected)
-            JIT[name](*actual)
-        for ours, theirs in zip(actual, expected, strict=True):
-            bound = BOUND.get(np.asarray(theirs).dtype.type, 0)
-            np.testing.assert_allclose(ours, theirs, rtol=bound, atol=bound)
+@pytest.mark.parametrize("case", KERNELS, ids=lambda case: case.name)
+def test_jit_equals_reference(case: KernelCase, dtype: Any) -> None:
+    for seed in SEEDS:
+        for name, check in CHECKS.items():
+            checked(name, check, case, At(dtype=dtype, seed=seed))
 
 
+@needs_numba
+@pytest.mark.parametrize("kernel", DRAWN)
+@given(data=st.data(), at=ATS)
+def test_drawn_jit_equals_reference(kernel: str, data: st.DataObject, at: At) -> None:
+    case = data.draw(DRAWN[kernel], "case")
+    for name, check in CHECKS.items():
+        checked(name, check, case, at)
+
+
+@needs_numba
 @pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
 def test_exp_is_within_two_units_in_the_last_place(dtype: Any) -> None:
     """Through the sigmoid of large negative numbers, which is e^x there."""
@@ -45,9 +53,8 @@ def test_exp_is_within_two_units_in_the_last_place(dtype: Any) -> None:
 
 
 def test_every_kernel_says_what_it_writes() -> None:
-    for name in REFERENCE:
-        assert REFERENCE[name].__doc__, name
-        assert JIT[name].__doc__, name
+    for name, kernel in (*REFERENCE.items(), *JIT.items()):
+        assert kernel.__doc__, name
 
 
 def test_unknown_kernel() -> None:
@@ -56,9 +63,8 @@ def test_unknown_kernel() -> None:
 
 
 def run(code: str, **environment: str) -> str:
-    result = subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, **environment}, capture_output=True, text=True
-    )
+    environment = {**os.environ, "MINIGRAD_KERNELS": "", **environment}
+    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     return result.stdout.strip()
 
@@ -78,10 +84,11 @@ print("numba" in sys.modules, round(value, 4), model.backward(loss.backward()).s
     loaded, *plain = run(code, MINIGRAD_KERNELS="reference").split(maxsplit=1)
     assert loaded == "False"
     loaded, *compiled = run(code).split(maxsplit=1)
-    assert loaded == "True"
+    assert loaded == str(HAS_NUMBA)
     assert plain == compiled
 
 
+@needs_numba
 def test_unwritable_cache_is_no_error(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
@@ -94,6 +101,7 @@ print(cache_directory(), nn.ReLU()(np.ones(1)))
     assert run(code, MINIGRAD_CACHE=str(blocked)) == "None [1.]"
 
 
+@needs_numba
 def test_corrupt_cache_is_no_error(tmp_path: Path) -> None:
     code = "import numpy as np; from minigrad import nn; print(nn.ReLU()(np.ones(1)))"
     assert run(code, MINIGRAD_CACHE=str(tmp_path), NUMBA_DISABLE_JIT="0") == "[1.]"

@@ -5,77 +5,32 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from minigrad import nn
-from minigrad.gradcheck import gradcheck
+from tests.battery import LOSSES_EVERYWHERE
 from tests.cases import LOSSES, LossCase
-
-# float32: a mean of at most 60 terms of a few rounded operations each: 60 * 4 * 6e-8 = 1.5e-5.
-BOUND = {np.float64: 1e-10, np.float32: 1.5e-5}
-
-cases = pytest.mark.parametrize("case", LOSSES, ids=lambda case: case.name)
-dtypes = pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=["float64", "float32"])
-
-
-@cases
-def test_backward_is_the_derivative(case: LossCase) -> None:
-    for seed in range(3):
-        assert gradcheck(case.make(), *case.draw(seed=seed), seed=seed) < 1e-7
+from tests.cases.case import At
+from tests.cases.drawn import ATS
+from tests.cases.drawn_losses import DRAWN
+from tests.checks import run
+from tests.checks.loss import CHECKS, FIXED_CHECKS
 
 
-@cases
-def test_backward_is_the_derivative_with_sample_weights(case: LossCase) -> None:
-    x, target = case.draw()
-    unbatched = len(case.shape) == 1 and isinstance(case.make(), (nn.CrossEntropyLoss, nn.NLLLoss))
-    weights = None if unbatched else np.random.default_rng(1).uniform(0.5, 2, len(x))
-    assert gradcheck(case.make(), x, target, weights) < 1e-7
+@pytest.mark.parametrize("check", [*CHECKS, *FIXED_CHECKS])
+@pytest.mark.parametrize("case", LOSSES, ids=lambda case: case.name)
+def test_fixed_case(case: LossCase, check: str) -> None:
+    for at in LOSSES_EVERYWHERE:
+        run(check, (CHECKS | FIXED_CHECKS)[check], case, at)
 
 
-@cases
-@dtypes
-def test_equals_torch(case: LossCase, dtype: type) -> None:
-    loss, twin = case.make(), case.torch_twin()
-    if dtype is np.float64:
-        twin = twin.double()
-    else:
-        twin = twin.float()
-    x, target = case.draw(dtype)
-    tensor = torch.from_numpy(x.copy()).requires_grad_()
-    expected = twin(tensor, torch.from_numpy(np.array(target)))
-    value = loss(x, target)
-    np.testing.assert_allclose(value, expected.detach().numpy(), rtol=BOUND[dtype], atol=BOUND[dtype])
-    dvalue = np.random.default_rng(2).standard_normal(np.shape(value)).astype(dtype)
-    expected.backward(torch.from_numpy(np.array(dvalue)))
-    dx = loss.backward(dvalue)
-    np.testing.assert_allclose(dx, tensor.grad.numpy(), rtol=BOUND[dtype], atol=BOUND[dtype])
-    assert dx.dtype == dtype
-    assert dx.flags.c_contiguous
-
-
-@cases
-def test_inputs_are_left_alone(case: LossCase) -> None:
-    x, target = case.draw()
-    before, target_before = x.copy(), np.array(target)
-    loss = case.make()
-    loss(x, target)
-    dx = loss.backward() if loss.reduction != "none" else loss.backward(np.ones(loss(x, target).shape))
-    np.testing.assert_array_equal(x, before)
-    np.testing.assert_array_equal(target, target_before)
-    assert not np.shares_memory(dx, x)
-
-
-@pytest.mark.parametrize("reduction", ["mean", "sum"])
-def test_sample_weight_is_the_same_as_repetition(reduction: str) -> None:
-    """A sample of weight 3 counts as three samples."""
-    rng = np.random.default_rng(0)
-    x, repeats = rng.standard_normal((4, 5)), np.array([1, 3, 2, 1])
-    for loss, target in (
-        (nn.CrossEntropyLoss(np.arange(1.0, 6), reduction=reduction, label_smoothing=0.1), np.array([0, 4, 2, 1])),
-        (nn.MSELoss(reduction), rng.standard_normal((4, 5))),
-    ):
-        value = loss(x, target, sample_weight=repeats)
-        assert value == pytest.approx(loss(np.repeat(x, repeats, axis=0), np.repeat(target, repeats, axis=0)))
+@pytest.mark.parametrize("cls", DRAWN, ids=lambda cls: cls.__name__)
+@given(data=st.data(), at=ATS)
+def test_drawn_case(cls: type[nn.Loss], data: st.DataObject, at: At) -> None:
+    case = data.draw(DRAWN[cls], "case")
+    for name, check in CHECKS.items():
+        run(name, check, case, at)
 
 
 def test_all_ignored_is_nan_as_in_torch() -> None:
@@ -106,6 +61,11 @@ BAD = [
         "class weights",
         lambda: nn.CrossEntropyLoss([1.0, 2.0])(X, [0, 1, 2, 0]),
         "a weight for each of 3 classes, got (2,)",
+    ),
+    (
+        "ignored soft targets",
+        lambda: nn.CrossEntropyLoss(ignore_index=1)(X, X / 3),
+        "ignore_index is for class indices, got 1 and soft targets",
     ),
     ("smoothing", lambda: nn.CrossEntropyLoss(label_smoothing=1.5), "label_smoothing in [0, 1], got 1.5"),
     ("reduction", lambda: nn.MSELoss("average"), "MSELoss: want reduction 'mean', 'sum' or 'none', got 'average'"),

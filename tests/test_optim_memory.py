@@ -307,7 +307,9 @@ def test_parameters_come_in_many_forms():
         tuple(ours),
         iter(ours),
         ((f"p{i}", p) for i, p in enumerate(ours)),
-        [{"params": (p for p in ours[:2])}, {"params": [("a", ours[2]), ("b", ours[3])], "name": "head"}],
+        [{"params": (p for p in ours[:2])}, {"params": ours[2:], "name": "head"}],
+        [{"params": [("a", ours[0]), ("b", ours[1])]}, {"params": [("c", ours[2]), ("d", ours[3])]}],
+        [{"params": ours[0]}, {"params": ours[1:]}],
         [{"params": ours}, {"params": []}],
     ):
         optimizer = optim.SGD(params)
@@ -333,8 +335,14 @@ def test_a_group_that_was_given_is_not_changed():
         ([{"lr": 1.0}], TypeError, "want a dict with the key 'params', got {'lr': 1.0}"),
         ([{"params": parameters(), "rate": 1.0}], ValueError, r"unknown options \['rate'\], want lr, "),
         ([("a", Parameter(1.0)), Parameter(1.0)], ValueError, "want names for all"),
+        (
+            [{"params": [Parameter(1.0)]}, {"params": [("a", Parameter(1.0))]}],
+            ValueError,
+            "names .* of all groups or of",
+        ),
         ([p := Parameter(1.0), p], ValueError, "a parameter comes twice"),
         ([{"params": [p]}, {"params": [Parameter(2.0), p]}], ValueError, "a parameter comes twice"),
+        ([{"params": p}, {"params": p}], ValueError, "a parameter comes twice"),
         ([{"params": [p], "lr": -2}], ValueError, "want lr >= 0 and finite, got -2"),
     ],
 )
@@ -346,6 +354,7 @@ def test_bad_parameters(name, params, error, message):
 @pytest.mark.parametrize(
     ("name", "option", "value"),
     [(name, option, value) for name in NAMES for option in ("lr", "weight_decay", "l1") for value in (-0.1, np.nan)]
+    + [(name, "lr", np.array([0.1, 0.2])) for name in NAMES]
     + [("SGD", "momentum", -0.5), ("RMSprop", "momentum", -0.5), ("RMSprop", "alpha", -0.5)]
     + [(name, "eps", -1e-8) for name in NAMES if name != "SGD"]
     + [
@@ -359,6 +368,13 @@ def test_bad_options(name, option, value):
     with pytest.raises(ValueError, match=f"^{name}: want {option} .*, got ") as error:
         make(name, [Parameter(1.0)], **{option: value})
     assert str(value) in str(error.value)
+
+
+def test_an_array_of_one_number_is_a_number():
+    lr = np.array(0.5)
+    group = optim.Adam([Parameter(1.0)], lr=lr).param_groups[0]
+    lr += 1
+    assert (type(group["lr"]), group["lr"]) == (float, 0.5)
 
 
 @pytest.mark.parametrize(("momentum", "dampening"), [(0.0, 0.0), (0.9, 0.1)])

@@ -1,40 +1,79 @@
 """Nothing public without a case, and no case without its class."""
 
+import inspect
+from dataclasses import replace
+from importlib import import_module
+from typing import Any
+
 import pytest
 
 import minigrad
 from minigrad import data, io, models, nn, optim, train
-from tests import test_optim, test_schedules
-from tests.cases import LOSSES, MODULES
+from minigrad.nn import init
+from tests.backend import needs_numba
+from tests.cases import LOSSES, MODULES, clip, drawn, drawn_losses, ema, initialiser, kernel, optimizer, schedule
+from tests.cases.clip import CLIPS
+from tests.cases.ema import AVERAGES
+from tests.cases.initialiser import INITIALISERS
 from tests.cases.kernel import KERNELS
+from tests.cases.optimizer import OPTIMIZERS
+from tests.cases.schedule import SCHEDULES
 from tests.discovery import classes_of, kernels_of, modules_of
 
 
 def test_every_module_has_a_case() -> None:
-    assert {type(case.make()) for case in MODULES} == classes_of(nn.Module)
+    assert {type(case.make()) for case in MODULES} == set(drawn.DRAWN) == classes_of(nn.Module)
 
 
 def test_every_loss_has_a_case() -> None:
-    assert {type(case.make()) for case in LOSSES} == classes_of(nn.Loss)
+    assert {type(case.make()) for case in LOSSES} == set(drawn_losses.DRAWN) == classes_of(nn.Loss)
+
+
+def names_in(cases: list[Any]) -> set[str]:
+    return {case.cls for case in cases}
 
 
 def test_every_optimizer_has_a_case() -> None:
-    assert {name for name, _ in test_optim.CASES} == {cls.__name__ for cls in classes_of(optim.Optimizer)}
+    found = {cls.__name__ for cls in classes_of(optim.Optimizer)}
+    assert names_in(OPTIMIZERS) == set(optimizer.DRAWN) == found
 
 
 def test_every_schedule_has_a_case() -> None:
-    composed = {"SequentialLR"}  # made of others: test_schedules.py has its own tests of it
-    assert {name for name, _ in test_schedules.CASES} | composed == {
-        cls.__name__ for cls in classes_of(optim.LRScheduler)
+    found = {cls.__name__ for cls in classes_of(optim.LRScheduler) | {optim.ReduceLROnPlateau}}
+    assert names_in(SCHEDULES) == set(schedule.DRAWN) == found
+
+
+def test_everything_in_optim_has_a_case() -> None:
+    """What is no class of its own kind too: clipping, averaging, a schedule that is no LRScheduler."""
+    drawn_names = {*optimizer.DRAWN, *schedule.DRAWN, *clip.DRAWN, *ema.DRAWN}
+    found = set(optim.__all__) - {"LRScheduler", "Optimizer", "Trainable"}  # what the others are made of
+    assert names_in([*OPTIMIZERS, *SCHEDULES, *CLIPS, *AVERAGES]) == drawn_names == found
+
+
+def test_every_initialiser_has_a_case() -> None:
+    found = {
+        n for n, f in inspect.getmembers(init, inspect.isfunction) if f.__module__ == init.__name__ and n[0] != "_"
     }
+    # calculate_gain fills nothing; test_init.py compares it with PyTorch's.
+    assert names_in(INITIALISERS) == set(initialiser.DRAWN) == found - {"calculate_gain"}
 
 
-def test_every_kernel_has_a_twin_and_a_case() -> None:
-    assert set(kernels_of("reference")) == set(kernels_of("jit")) == set(KERNELS)
+def test_every_kernel_has_a_case() -> None:
+    assert names_in(KERNELS) == set(kernel.DRAWN) == set(kernels_of("reference"))
 
 
-def test_case_names_are_unique() -> None:
-    names = [case.name for case in (*MODULES, *LOSSES)]
+@needs_numba
+def test_every_kernel_has_a_twin() -> None:
+    assert names_in(KERNELS) == set(kernels_of("jit"))
+
+
+@pytest.mark.parametrize(
+    "cases",
+    [[*MODULES, *LOSSES], OPTIMIZERS, SCHEDULES, INITIALISERS, KERNELS, CLIPS, AVERAGES],
+    ids=["modules and losses", "optimizers", "schedules", "initialisers", "kernels", "clipping", "averages"],
+)
+def test_case_names_are_unique(cases: list[Any]) -> None:
+    names = [case.name for case in cases]
     assert len(names) == len(set(names))
 
 
@@ -57,18 +96,77 @@ def test_every_module_and_loss_documents_its_backward() -> None:
             assert heading in cls.__doc__, f"{cls.__name__} documents no {heading}"
 
 
-def test_discovery_sees_a_class_that_has_no_case() -> None:
-    """The registry test would fail for it: shown on a class put where the walk looks."""
+@pytest.mark.parametrize(
+    ("package", "base", "registry"),
+    [
+        (nn, nn.Identity, test_every_module_has_a_case),
+        (nn, nn.MSELoss, test_every_loss_has_a_case),
+        (optim, optim.SGD, test_every_optimizer_has_a_case),
+        (optim, optim.StepLR, test_every_schedule_has_a_case),
+    ],
+    ids=["module", "loss", "optimizer", "schedule"],
+)
+def test_a_class_without_a_case_fails(package: Any, base: type, registry: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    registry()
+    forgotten = type("Forgotten", (base,), {"__module__": package.__name__})
+    monkeypatch.setattr(package, "Forgotten", forgotten, raising=False)
+    with pytest.raises(AssertionError, match="Forgotten"):
+        registry()
 
-    class Forgotten(nn.Identity):
-        """A layer that nobody registered."""
 
-    Forgotten.__module__ = nn.__name__
-    nn.Forgotten = Forgotten
-    try:
-        assert Forgotten in classes_of(nn.Module)
-    finally:
-        del nn.Forgotten
+@pytest.mark.parametrize(
+    ("module", "registry"),
+    [
+        ("minigrad.nn.init", test_every_initialiser_has_a_case),
+        ("minigrad.kernels.reference.loss", test_every_kernel_has_a_case),
+        pytest.param("minigrad.kernels.jit.loss", test_every_kernel_has_a_twin, marks=needs_numba),
+    ],
+)
+def test_a_function_without_a_case_fails(module: str, registry: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forgotten() -> None:
+        pass
+
+    registry()
+    forgotten.__module__ = module
+    monkeypatch.setattr(import_module(module), "forgotten", forgotten, raising=False)
+    with pytest.raises(AssertionError, match="forgotten"):
+        registry()
+
+
+def test_a_public_name_without_a_case_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    test_everything_in_optim_has_a_case()
+    monkeypatch.setattr(optim, "__all__", [*optim.__all__, "clip_forgotten_"])
+    with pytest.raises(AssertionError, match="clip_forgotten_"):
+        test_everything_in_optim_has_a_case()
+
+
+@pytest.mark.parametrize(
+    ("table", "registry"),
+    [
+        ("OPTIMIZERS", test_every_optimizer_has_a_case),
+        ("SCHEDULES", test_every_schedule_has_a_case),
+        ("CLIPS", test_everything_in_optim_has_a_case),
+        ("AVERAGES", test_everything_in_optim_has_a_case),
+        ("INITIALISERS", test_every_initialiser_has_a_case),
+        ("KERNELS", test_every_kernel_has_a_case),
+    ],
+)
+def test_a_case_of_nothing_fails(table: str, registry: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    cases = globals()[table]
+    monkeypatch.setitem(globals(), table, [*cases, replace(cases[0], cls="Gone")])
+    with pytest.raises(AssertionError, match="Gone"):
+        registry()
+
+
+@pytest.mark.parametrize(
+    ("table", "registry"), [("MODULES", test_every_module_has_a_case), ("LOSSES", test_every_loss_has_a_case)]
+)
+def test_a_stale_case_fails(table: str, registry: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    cases = globals()[table]
+    gone = type("Gone", (type(cases[0].make()),), {})
+    monkeypatch.setitem(globals(), table, [*cases, replace(cases[0], make=lambda: object.__new__(gone))])
+    with pytest.raises(AssertionError, match="Gone"):
+        registry()
 
 
 def test_no_file_is_long() -> None:

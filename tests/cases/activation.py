@@ -54,14 +54,17 @@ ACTIVATIONS = [
         lambda: torch.nn.Softplus(2.0, 1.0),
         kinks=(0.5,),
     ),
+    ModuleCase("Softmax", nn.Softmax, SHAPE, lambda: torch.nn.Softmax(-1), errors=FLOATS_ONLY),
     ModuleCase(
-        "Softmax",
-        nn.Softmax,
+        "Softmax-dim",
+        lambda: nn.Softmax(1),
         SHAPE,
-        lambda: torch.nn.Softmax(-1),
-        errors=(*FLOATS_ONLY, ErrorCase("a scalar", np.array(1.0), r"with an axis -1, got \(\)")),
+        lambda: torch.nn.Softmax(1),
+        errors=(
+            ErrorCase("a vector", np.ones(3), r"with an axis 1, got \(3,\)"),
+            ErrorCase("a scalar", np.array(1.0), r"with an axis 1, got \(\)"),
+        ),
     ),
-    ModuleCase("Softmax-dim", lambda: nn.Softmax(1), SHAPE, lambda: torch.nn.Softmax(1)),
     ModuleCase("LogSoftmax", nn.LogSoftmax, SHAPE, lambda: torch.nn.LogSoftmax(-1), errors=FLOATS_ONLY),
     ModuleCase("LogSoftmax-dim", lambda: nn.LogSoftmax(1), SHAPE, lambda: torch.nn.LogSoftmax(1)),
 ]

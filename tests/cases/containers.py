@@ -66,6 +66,12 @@ CONTAINERS = [
         ),
         errors=(ErrorCase("features", np.ones((4, 5)), r"^Sum\[0\].Linear: "),),
     ),
+    ModuleCase(
+        "Sum-of-what-branches-save",
+        lambda: nn.Sum(nn.Tanh(), nn.Linear(3, 3), nn.Sigmoid()),
+        (5, 3),
+        lambda: TorchSum(torch.nn.Tanh(), torch.nn.Linear(3, 3), torch.nn.Sigmoid()),
+    ),
     ModuleCase("Sum-one", lambda: nn.Sum(nn.Identity()), (5, 3), lambda: TorchSum(torch.nn.Identity())),
     ModuleCase(
         "Residual",

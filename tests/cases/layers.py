@@ -90,6 +90,22 @@ LAYERS = [
         differs_in_eval=True,
     ),
     ModuleCase(
+        "BatchNorm1d-no-bias",
+        lambda: nn.BatchNorm1d(3, bias=False),
+        (5, 3, 4),
+        lambda: torch.nn.BatchNorm1d(3, bias=False),
+        couples_batch=True,
+        differs_in_eval=True,
+    ),
+    ModuleCase(
+        "BatchNorm1d-average-affine",
+        lambda: nn.BatchNorm1d(3, momentum=None),
+        (5, 3),
+        lambda: torch.nn.BatchNorm1d(3, momentum=None),
+        couples_batch=True,
+        differs_in_eval=True,
+    ),
+    ModuleCase(
         "BatchNorm1d-untracked",
         lambda: nn.BatchNorm1d(3, track_running_stats=False),
         (5, 3),

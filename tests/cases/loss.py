@@ -16,6 +16,10 @@ def indices(rng: Rng, shape: tuple[int, ...]) -> np.ndarray:
     return rng.integers(0, shape[min(1, len(shape) - 1)], shape[:1] + shape[2:] if len(shape) > 1 else ())
 
 
+def byte_indices(rng: Rng, shape: tuple[int, ...]) -> np.ndarray:
+    return indices(rng, shape).astype(np.uint8)
+
+
 def some_ignored(rng: Rng, shape: tuple[int, ...]) -> np.ndarray:
     target = indices(rng, shape)
     target.reshape(-1)[::3] = 2
@@ -52,6 +56,7 @@ def case(name: str, shape: Any, target: Any, kinks: Any = None, arrays: Any = No
 
 LOSSES = [
     case("CrossEntropyLoss", (5, 4), indices),
+    case("CrossEntropyLoss", (5, 4), byte_indices),
     case("CrossEntropyLoss", (5, 4), indices, label_smoothing=0.1),
     case("CrossEntropyLoss", (5, 4, 3), indices, label_smoothing=0.2, reduction="sum"),
     case("CrossEntropyLoss", (4,), indices),
@@ -64,6 +69,7 @@ LOSSES = [
     case("CrossEntropyLoss", (5, 4, 3), probabilities, reduction="none"),
     case("CrossEntropyLoss", (4,), probabilities, reduction="sum"),
     case("NLLLoss", (5, 4), indices),
+    case("NLLLoss", (5, 4, 3), byte_indices, reduction="none"),
     case("NLLLoss", (5, 4, 3), some_minus_100, arrays={"weight": WEIGHT}),
     case("NLLLoss", (6, 4), some_ignored, ignore_index=2, reduction="none"),
     case("NLLLoss", (4,), indices, reduction="sum"),
