@@ -28,8 +28,11 @@ test-nojit: .venv/test  ## run all tests on kernels as plain Python, whose bound
 test-plain: .venv-plain/test  ## run all tests where Numba is not installed
 	$(ONE_THREAD) $(PLAIN)/$(PYTEST) --ignore minigrad/kernels/jit minigrad tests
 
+# Each of two processors searches so long; with what follows that makes an hour.
+PROOF_MINUTES ?= 20
+
 proof: .venv/test  ## search for a wrong gradient for an hour; a row for each class goes to docs/proof.md
-	$(ONE_THREAD) $(BIN)/python -m tests.proof --minutes 45 --write
+	$(ONE_THREAD) $(BIN)/python -m tests.proof --minutes $(PROOF_MINUTES) --write
 	$(ONE_THREAD) $(BIN)/$(PYTEST) --hypothesis-profile=deep tests/test_networks.py
 
 check: .venv/dev  ## lint, formatting, types, direction of imports

@@ -89,7 +89,11 @@ def penalize(twin: torch.optim.Optimizer, l1: float) -> None:
 
 
 def zero_gradients(case: OptimizerCase, at: At) -> Errors:
-    """A parameter that takes no part has gradients of 0: as in PyTorch, and where nothing decays it stays as it is."""
+    """A parameter that takes no part has gradients of 0: as in PyTorch, and where nothing decays it stays as it is.
+
+    In float64 only: normalised steps along nothing but a decaying weight swing about 0, and magnify what was rounded.
+    """
+    at = replace(at, dtype=np.float64)
     (optimizer, params), (twin, twins) = ours_of(replace(case, l1=0.0), at), theirs_of(case, at)
     before = params[0].data.copy()
     for step in range(STEPS):
