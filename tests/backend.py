@@ -18,5 +18,5 @@ needs_numba = pytest.mark.skipif(not HAS_NUMBA, reason="Numba is not installed")
 
 
 def fewer(count: int) -> int:
-    """Return how many samples to take: `count`, or a tenth where Python runs the loops, far slower than Numba."""
+    """Return how many samples to take: `count`, or a tenth of it where Python runs the loops, far slower."""
     return count // 10 if IS_INTERPRETED else count
