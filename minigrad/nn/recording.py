@@ -75,7 +75,3 @@ class SavedStack:
     def pop(self) -> None:
         """Forget the last value."""
         self._values.pop()
-
-    def clear(self) -> None:
-        """Forget all: the backwards will not come."""
-        self._values.clear()

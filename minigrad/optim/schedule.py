@@ -63,10 +63,14 @@ class LRScheduler(ABC):
         }
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Continue from what `state_dict()` gave (PyTorch's has these keys too), and set the learning rates so."""
-        self.last_epoch, self.base_lrs = state_dict["last_epoch"], list(state_dict["base_lrs"])
+        """Continue from what `state_dict()` gave (or PyTorch's), and set the learning rates so."""
+        self._load(state_dict)
         self._apply(self.get_last_lr())
         set_lrs(self, self.optimizer, state_dict["_last_lr"])
+
+    def _load(self, state_dict: Mapping[str, Any]) -> None:
+        # PyTorch's SequentialLR keeps no base learning rates: its schedules have their own.
+        self.last_epoch, self.base_lrs = state_dict["last_epoch"], list(state_dict.get("base_lrs", self.base_lrs))
 
 
 class StepLR(LRScheduler):
@@ -230,11 +234,10 @@ class SequentialLR(LRScheduler):
         """Return the count, the learning rates, and the states of the schedules."""
         return super().state_dict() | {"_schedulers": [schedule.state_dict() for schedule in self.schedulers]}
 
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Continue from what `state_dict()` gave, and set the learning rates so."""
+    def _load(self, state_dict: Mapping[str, Any]) -> None:
+        super()._load(state_dict)
         for scheduler, state in zip(self.schedulers, state_dict["_schedulers"], strict=True):
-            scheduler.load_state_dict(state)
-        super().load_state_dict(state_dict)
+            scheduler._load(state)
 
 
 def require(schedule: object, fits: bool, want: str, got: object) -> None:

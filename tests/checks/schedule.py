@@ -100,10 +100,8 @@ def resume_with_optimizer(case: ScheduleCase, at: At) -> None:
             schedule.step(*metric)
 
 
-def torchs_state(case: ScheduleCase, at: At) -> Errors | None:
+def torchs_state(case: ScheduleCase, at: At) -> Errors:
     """PyTorch's state, loaded after ten steps, goes on as PyTorch does."""
-    if case.cls == "SequentialLR":  # PyTorch's holds no base_lrs
-        return None
     ours, theirs, metrics = case.make(), case.twin(), case.metrics(at)
     for metric in metrics[:10]:
         step_torch(theirs, *metric)
