@@ -394,7 +394,8 @@ def test_the_layer_and_the_command_of_the_readme(folder: Path) -> None:
     assert command(line) == 0
 
 
-def test_the_command_of_the_example() -> None:
-    file = Path(__file__).parents[1] / "examples" / "write_a_layer.py"
-    [line] = re.findall(r"^minigrad gradcheck examples/write_a_layer.py(.*)$", file.read_text(encoding="utf-8"), re.M)
-    assert command(f"{file}{line}") == 0
+def test_the_command_of_the_example(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(Path(__file__).parents[1])
+    text = Path("examples/write_a_layer.py").read_text(encoding="utf-8")
+    [line] = re.findall(r"^minigrad gradcheck (examples/write_a_layer.py.*)$", text, re.MULTILINE)
+    assert command(line) == 0
