@@ -396,6 +396,5 @@ def test_the_layer_and_the_command_of_the_readme(folder: Path) -> None:
 
 def test_the_command_of_the_example(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(Path(__file__).parents[1])
-    text = Path("examples/write_a_layer.py").read_text(encoding="utf-8")
-    [line] = re.findall(r"^minigrad gradcheck (examples/write_a_layer.py.*)$", text, re.MULTILINE)
+    [line] = re.findall(r"minigrad gradcheck (ex.*)", Path("examples/write_a_layer.py").read_text("utf-8"))
     assert command(line) == 0

@@ -388,9 +388,6 @@ def test_without_matplotlib(tmp_path, capsys):
     assert names(tmp_path / "run") == [name for name in FILES if not name.endswith("png")]
 
 
-# ---------------------------------------------------------------------------------------------------- real images
-
-
 def test_fashion_mnist(tmp_path, toy, capsys):
     toy.undo()
     require("fashion-mnist")
