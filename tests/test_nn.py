@@ -232,3 +232,12 @@ def test_observers_nest() -> None:
     model(np.ones(3))
     paths = ["Sequential[0].Tanh", "Sequential"]
     assert sorted(seen) == sorted([("inner", p) for p in paths] + [("outer", p) for p in paths] * 2)
+
+
+def test_vjp_records_inside_no_grad() -> None:
+    model, x = nn.Sequential(nn.Linear(3, 4), nn.Tanh()), np.ones((2, 3), np.float32)
+    y, pullback = model.vjp(x)
+    with nn.no_grad():
+        inside, pullback_inside = model.vjp(x)
+    np.testing.assert_array_equal(inside, y)
+    np.testing.assert_array_equal(pullback_inside(np.ones_like(y)), pullback(np.ones_like(y)))
