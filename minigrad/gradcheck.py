@@ -120,14 +120,12 @@ class _Check:
         if self.has_dx:
             self.point["x"] = self.x.astype(np.float64)
         self.gradient = self._gradient(function)
-        self.backward_rounding = self._rounding(self.gradient)
+        self.backward_rounding = self._backward_rounding()
         self.here, self.rounding = self._here()
 
     def _gradient(self, function: Any) -> Direction:
         """Return the gradient by the backward pass, which has to keep the contract."""
         parameters = dict(_named_parameters(function))
-        for parameter in parameters.values():
-            parameter.grad = np.zeros_like(parameter.data)
         given = {"the input": self.x} | {name: parameter.data for name, parameter in parameters.items()}
         before = copy.deepcopy(given)
         value, pullback = function.vjp(self.x, *self.arguments)
@@ -135,11 +133,16 @@ class _Check:
         self.cotangent = np.asarray(self.rng.standard_normal(np.shape(value)), np.asarray(value).dtype)
         given["the cotangent"], before["the cotangent"] = self.cotangent, copy.copy(self.cotangent)
 
-        def gradients() -> Direction:
+        def gradients(start: float) -> Direction:
+            for parameter in parameters.values():
+                parameter.grad = np.full_like(parameter.data, start)
             dx = np.array(pullback(self.cotangent))  # a copy: it may be the cotangent itself
             return {name: p.grad.copy() for name, p in parameters.items()} | ({"x": dx} if self.has_dx else {})
 
-        once, twice = gradients(), gradients()
+        once, again = gradients(0), gradients(0)
+        # Not onto the gradient itself: where its parts cancel, another order of the sums changes all its digits.
+        start = 1 + max(float(np.abs(gradient).max(initial=0)) for gradient in (np.zeros(1), *once.values()))
+        added = gradients(start)
         for name, array in given.items():
             self._want(np.array_equal(array, before[name]), f"{name} was written to")
         for name, gradient in once.items():
@@ -149,19 +152,20 @@ class _Check:
                 f"want a gradient like {name}, {array.dtype} {array.shape}; got {gradient.dtype} {gradient.shape}",
             )
             self._want(np.isfinite(gradient).all(), f"the gradient of {name} is not finite")
-            again = twice[name] if name == "x" else twice[name] - gradient
+            expected = gradient if name == "x" else start + gradient
             self._want(
-                np.allclose(again, gradient, rtol=self.tolerance, atol=self._rounding(once)),
+                np.array_equal(again[name], gradient)
+                and np.allclose(added[name], expected, rtol=0, atol=start * self.tolerance),
                 f"a second backward pass gives another gradient of {name}: want `+=`, and saved values left alone",
             )
         return once
 
-    def _rounding(self, gradient: Direction) -> float:
+    def _backward_rounding(self) -> float:
         """Return how far rounding in the backward pass may move the slope along a random direction.
 
         Its parts may be as large as the cotangent: dx = y (1 - y) dy of a sigmoid near 1 is small by a difference.
         """
-        sizes = [float(np.linalg.norm(array)) for array in (*gradient.values(), self.cotangent)]
+        sizes = [float(np.linalg.norm(array)) for array in (*self.gradient.values(), self.cotangent)]
         return float(np.finfo(self.dtype).eps) * (ROUNDINGS * math.hypot(*sizes[:-1]) + 4 * sizes[-1])
 
     def _want(self, is_so: Any, otherwise: str) -> None:
