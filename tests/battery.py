@@ -43,6 +43,11 @@ class Subject:
     checks: dict[str, errors.Check]
     fixed_checks: dict[str, errors.Check]
 
+    @property
+    def all_checks(self) -> dict[str, errors.Check]:
+        """Those of every case, and those of the fixed ones only."""
+        return self.checks | self.fixed_checks
+
 
 def _subjects(
     kind: str, cases: list[Any], everywhere: list[At], strategies: dict[Any, Any], checks: Any

@@ -73,7 +73,7 @@ def prove(index: int, seconds: float, first_seed: int) -> Row:
     try:
         for case in subject.cases:
             for at in subject.everywhere:
-                check(subject, row, case, at, subject.checks | subject.fixed_checks)
+                check(subject, row, case, at, subject.all_checks)
         search(subject, row, seconds, first_seed)
     except Exception as error:
         row.failure = "".join(traceback.format_exception(error, limit=-2))

@@ -1,4 +1,4 @@
-"""Gradient clipping and weight averaging: against PyTorch, and their properties."""
+"""Gradient clipping and weight averaging: single behaviours. The battery is in test_battery.py."""
 
 import numpy as np
 import pytest
@@ -9,33 +9,9 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from minigrad import optim
 from minigrad.nn.parameter import Parameter
-from tests.cases import clip, ema
-from tests.cases.case import At
-from tests.cases.drawn import ATS
-from tests.checks import clip as clip_checks
-from tests.checks import ema as ema_checks
-from tests.checks import run as checked
 from tests.optim_twins import parameters, run, tensors
 
 NORMS = [1, 2, 2.0, 3.5, 0.5, float("inf"), "inf"]
-
-
-CHECKS = dict.fromkeys(clip.DRAWN, clip_checks.CHECKS) | dict.fromkeys(ema.DRAWN, ema_checks.CHECKS)
-
-
-@pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=["float64", "float32"])
-@pytest.mark.parametrize("case", [*clip.CLIPS, *ema.AVERAGES], ids=lambda case: case.name)
-def test_fixed_case(case, dtype):
-    for name, check in CHECKS[case.cls].items():
-        checked(name, check, case, At(dtype=dtype))
-
-
-@pytest.mark.parametrize("cls", CHECKS)
-@given(data=st.data(), at=ATS)
-def test_drawn_case(cls, data, at):
-    case = data.draw((clip.DRAWN | ema.DRAWN)[cls], "case")
-    for name, check in CHECKS[cls].items():
-        checked(name, check, case, at)
 
 
 def with_gradients(dtype, scale=1.0):

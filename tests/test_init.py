@@ -1,34 +1,12 @@
-"""Initial values: each law's moments and bounds, its exact properties, and PyTorch's numbers where there are any."""
+"""Gains and refusals of the initialisers. The battery is in test_battery.py."""
 
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from minigrad.nn import init
-from tests.cases.case import At
-from tests.cases.drawn import ATS
-from tests.cases.initialiser import DRAWN, INITIALISERS, InitialiserCase
-from tests.checks import run as checked
-from tests.checks.initialiser import CHECKS
-
-
-@pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=["float64", "float32"])
-@pytest.mark.parametrize("check", CHECKS)
-@pytest.mark.parametrize("case", INITIALISERS, ids=lambda case: case.name)
-def test_fixed_case(case: InitialiserCase, check: str, dtype: Any) -> None:
-    checked(check, CHECKS[check], case, At(dtype=dtype))
-
-
-@pytest.mark.parametrize("function", DRAWN)
-@given(data=st.data(), at=ATS)
-def test_drawn_case(function: str, data: st.DataObject, at: At) -> None:
-    case = data.draw(DRAWN[function], "case")
-    for name, check in CHECKS.items():
-        checked(name, check, case, at)
 
 
 @pytest.mark.parametrize("name", ["linear", "conv2d", "sigmoid", "tanh", "relu", "leaky_relu", "selu"])

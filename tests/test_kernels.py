@@ -1,4 +1,4 @@
-"""Every compiled kernel against its NumPy reference, and the switch between the two."""
+"""The switch between the two sets of kernels, and their cache. The battery is in test_battery.py."""
 
 import os
 import subprocess
@@ -8,38 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from minigrad import kernels
 from tests.backend import HAS_NUMBA, needs_numba
-from tests.cases.case import At
-from tests.cases.drawn import ATS
-from tests.cases.kernel import DRAWN, KERNELS, KernelCase
-from tests.checks import run as checked
-from tests.checks.kernel import CHECKS
 from tests.discovery import kernels_of
 
 REFERENCE, JIT = kernels_of("reference"), kernels_of("jit") if HAS_NUMBA else {}
-SEEDS = range(16)  # every combination of four flags: see tests/cases/kernel.py
-
-
-@needs_numba
-@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
-@pytest.mark.parametrize("case", KERNELS, ids=lambda case: case.name)
-def test_jit_equals_reference(case: KernelCase, dtype: Any) -> None:
-    for seed in SEEDS:
-        for name, check in CHECKS.items():
-            checked(name, check, case, At(dtype=dtype, seed=seed))
-
-
-@needs_numba
-@pytest.mark.parametrize("kernel", DRAWN)
-@given(data=st.data(), at=ATS)
-def test_drawn_jit_equals_reference(kernel: str, data: st.DataObject, at: At) -> None:
-    case = data.draw(DRAWN[kernel], "case")
-    for name, check in CHECKS.items():
-        checked(name, check, case, at)
 
 
 @needs_numba

@@ -1,36 +1,12 @@
-"""Every loss against finite differences and PyTorch, its weights, and what it refuses."""
+"""What losses refuse, and single behaviours of theirs. The battery is in test_battery.py."""
 
 import re
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from minigrad import nn
-from tests.battery import LOSSES_EVERYWHERE
-from tests.cases import LOSSES, LossCase
-from tests.cases.case import At
-from tests.cases.drawn import ATS
-from tests.cases.drawn_losses import DRAWN
-from tests.checks import run
-from tests.checks.loss import CHECKS, FIXED_CHECKS
-
-
-@pytest.mark.parametrize("check", [*CHECKS, *FIXED_CHECKS])
-@pytest.mark.parametrize("case", LOSSES, ids=lambda case: case.name)
-def test_fixed_case(case: LossCase, check: str) -> None:
-    for at in LOSSES_EVERYWHERE:
-        run(check, (CHECKS | FIXED_CHECKS)[check], case, at)
-
-
-@pytest.mark.parametrize("cls", DRAWN, ids=lambda cls: cls.__name__)
-@given(data=st.data(), at=ATS)
-def test_drawn_case(cls: type[nn.Loss], data: st.DataObject, at: At) -> None:
-    case = data.draw(DRAWN[cls], "case")
-    for name, check in CHECKS.items():
-        run(name, check, case, at)
 
 
 def test_all_ignored_is_nan_as_in_torch() -> None:

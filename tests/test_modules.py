@@ -1,32 +1,11 @@
-"""The battery over every module: the fixed cases of the table, and cases that Hypothesis draws."""
+"""What modules refuse, and where training differs from evaluation. The battery is in test_battery.py."""
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from minigrad import nn
-from tests.battery import LAYERS_EVERYWHERE
 from tests.cases import MODULES, ErrorCase, ModuleCase
 from tests.cases.case import At
-from tests.cases.drawn import ATS, DRAWN
-from tests.checks import run
-from tests.checks.module import CHECKS, FIXED_CHECKS
-
-
-@pytest.mark.parametrize("check", [*CHECKS, *FIXED_CHECKS])
-@pytest.mark.parametrize("case", MODULES, ids=lambda case: case.name)
-def test_fixed_case(case: ModuleCase, check: str) -> None:
-    for at in LAYERS_EVERYWHERE:
-        run(check, (CHECKS | FIXED_CHECKS)[check], case, at)
-
-
-@pytest.mark.parametrize("cls", DRAWN, ids=lambda cls: cls.__name__)
-@given(data=st.data(), at=ATS)
-def test_drawn_case(cls: type[nn.Module], data: st.DataObject, at: At) -> None:
-    case = data.draw(DRAWN[cls], "case")
-    for name, check in CHECKS.items():
-        run(name, check, case, at)
 
 
 @pytest.mark.parametrize("case", [case for case in MODULES if case.differs_in_eval], ids=lambda case: case.name)

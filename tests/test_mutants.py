@@ -48,9 +48,7 @@ def test_everything_has_a_mutant() -> None:
 def test_every_check_is_the_catcher_of_a_mutant() -> None:
     kinds = {subject.name: subject.kind for subject in SUBJECTS}
     catching = {(kinds[mutant.target_name], mutant.caught_by) for mutant in MUTANTS}
-    assert catching == {
-        (subject.kind, check) for subject in SUBJECTS for check in subject.checks | subject.fixed_checks
-    }
+    assert catching == {(subject.kind, check) for subject in SUBJECTS for check in subject.all_checks}
 
 
 def test_a_mutant_is_undone() -> None:

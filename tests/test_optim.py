@@ -1,18 +1,11 @@
-"""Every optimizer with every option against PyTorch, step by step."""
+"""Groups, penalties and single behaviours of the optimizers. The battery is in test_battery.py."""
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from minigrad import optim
 from minigrad.nn.parameter import Parameter
-from tests.cases.case import At
-from tests.cases.drawn import ATS
-from tests.cases.optimizer import DRAWN, OPTIMIZERS
-from tests.checks import run as checked
-from tests.checks.optimizer import CHECKS
 from tests.optim_twins import (
     NAMES,
     STEPS,
@@ -26,21 +19,6 @@ from tests.optim_twins import (
     stateful,
     tensors,
 )
-
-
-@pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=["float64", "float32"])
-@pytest.mark.parametrize("check", CHECKS)
-@pytest.mark.parametrize("case", OPTIMIZERS, ids=lambda case: case.name)
-def test_fixed_case(case, check, dtype):
-    checked(check, CHECKS[check], case, At(dtype=dtype))
-
-
-@pytest.mark.parametrize("cls", DRAWN)
-@given(data=st.data(), at=ATS)
-def test_drawn_case(cls, data, at):
-    case = data.draw(DRAWN[cls], "case")
-    for name, check in CHECKS.items():
-        checked(name, check, case, at)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,4 +1,4 @@
-"""Every schedule against PyTorch's, over 50 steps, two groups, and several sets of options."""
+"""Combinations, edges and refusals of the schedules. The battery is in test_battery.py."""
 
 from dataclasses import replace
 from itertools import permutations
@@ -10,31 +10,14 @@ from hypothesis import strategies as st
 
 from minigrad import optim
 from minigrad.nn.parameter import Parameter
-from tests.cases.case import At
-from tests.cases.drawn import ATS
-from tests.cases.schedule import DRAWN, SCHEDULES, STEPS, ScheduleCase
-from tests.checks import run as checked
-from tests.checks.schedule import CHECKS, lrs, momenta, step_torch
+from tests.cases.schedule import SCHEDULES, STEPS, ScheduleCase
+from tests.checks.schedule import lrs, momenta, step_torch
 
 SIMPLE = [case for case in SCHEDULES if case.rule == "SGD" and not case.parts]
 
 
 def two_groups(rule="SGD"):
     return ScheduleCase("", rule=rule).optimizer()
-
-
-@pytest.mark.parametrize("check", CHECKS)
-@pytest.mark.parametrize("case", SCHEDULES, ids=lambda case: case.name)
-def test_fixed_case(case, check):
-    checked(check, CHECKS[check], case, At())
-
-
-@pytest.mark.parametrize("cls", DRAWN)
-@given(data=st.data(), at=ATS)
-def test_drawn_case(cls, data, at):
-    case = data.draw(DRAWN[cls], "case")
-    for name, check in CHECKS.items():
-        checked(name, check, case, at)
 
 
 def test_sequences_may_be_nested():

@@ -15,10 +15,9 @@ SUBJECT = {subject.name: subject for subject in SUBJECTS}
 def catchers(mutant: Mutant) -> list[str]:
     """Return the names of all checks that fail on a mutant, over all fixed cases of its target."""
     subject = SUBJECT[mutant.target_name]
-    checks = subject.checks | subject.fixed_checks
     with pytest.MonkeyPatch.context() as patch, np.errstate(all="ignore"):
         mutant.patch(patch)
-        return [name for name, check in checks.items() if _catches(name, check, subject)]
+        return [name for name, check in subject.all_checks.items() if _catches(name, check, subject)]
 
 
 def _catches(name: str, check: Check, subject: Subject) -> bool:
