@@ -45,9 +45,10 @@ format: .venv/dev  ## format the code
 	$(BIN)/python -m ruff check --fix .
 	$(BIN)/python -m ruff format .
 
-bench: .venv/test  ## time a training step beside PyTorch's, and the imports
-	$(BIN)/python -m benchmarks.step
-	$(BIN)/python -m benchmarks.imports
+bench: .venv/bench  ## measure the speed beside other libraries', and the floor (half an hour, on an idle machine)
+	command -v clang >/dev/null || (apt-get update -q && apt-get install -y -q clang) \
+		|| echo "Without clang tinygrad takes no part."
+	$(BIN)/python -m benchmarks
 
 accuracy: .venv/test  ## train every network of the README's table over its seeds (half an hour)
 	$(BIN)/python -m benchmarks.accuracy
@@ -66,6 +67,10 @@ clean:  ## remove what was built
 
 .venv/test: .venv/made setup.cfg constraints.txt
 	$(PIP) --editable ".[test]"
+	touch $@
+
+.venv/bench: .venv/made setup.cfg constraints.txt
+	$(PIP) --editable ".[bench]"
 	touch $@
 
 .venv/dev: .venv/made setup.cfg constraints.txt

@@ -1,48 +1,28 @@
-"""Interleaved timing, and where it was measured."""
+"""Where a figure was measured, and the files that keep the figures."""
 
 import json
-import os
 import platform
-import time
-from collections.abc import Callable
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-
 import minigrad
+from benchmarks.contestants.base import threads
 from minigrad.cli.info import processor
 
 RESULTS = Path(__file__).parent / "results"
+LIBRARIES = ("numpy", "numba", "torch", "torchvision", "jax", "optax", "scikit-learn", "tinygrad", "keras")
 
 
 def machine() -> dict[str, Any]:
     """Return what a figure means nothing without: CPU, cores, threads, versions."""
-    return {
-        "cpu": processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "torch_threads": torch.get_num_threads(),
-        "python": platform.python_version(),
-        "minigrad": minigrad.__version__,
-        "numpy": np.__version__,
-        "numba": version("numba"),
-        "torch": torch.__version__,
-    }
-
-
-def interleave(contestants: dict[str, Callable[[], Any]], rounds: int, calls: int) -> dict[str, list[float]]:
-    """Return seconds a call: in each round everyone is called `calls` times in turn. The first round is not counted."""
-    samples: dict[str, list[float]] = {name: [] for name in contestants}
-    for number in range(rounds + 1):
-        for name, call in contestants.items():
-            for _ in range(calls):
-                start = time.perf_counter()
-                call()
-                if number:
-                    samples[name].append(time.perf_counter() - start)
-    return samples
+    found = {"python": platform.python_version(), "minigrad": minigrad.__version__}
+    for library in LIBRARIES:
+        try:
+            found[library] = version(library)
+        except PackageNotFoundError:
+            continue
+    return {"cpu": processor(), "cores": threads(), "threads": threads(), **found}
 
 
 def write(name: str, result: dict[str, Any]) -> dict[str, Any]:

@@ -1,104 +1,152 @@
-"""One eager training step of the reference network at batch 64: minigrad beside PyTorch, interleaved.
+"""One training step: every contestant, every workload, and the floor, interleaved in one run.
 
-    python -m benchmarks.step [--rounds 9] [--calls 40]
+    python -m benchmarks.step [--rounds 7] [--only "reference, batch 64" ...]
 
-The losses of both over 20 steps from the same weights are compared first (without dropout, whose masks differ).
+Batches lie in memory. First the losses of all over the first steps are compared, from the same weights, without
+dropout, whose masks differ: nobody is timed who trains otherwise. With `--only` the result is printed, not kept.
 """
 
 import argparse
-from collections.abc import Callable
-from itertools import pairwise
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-import torch
 
-import minigrad
-from benchmarks.harness import interleave, write
-from minigrad import nn, optim
+from benchmarks.contestants import AT_ITS_BEST, CONTESTANTS, MINIGRAD, PYTORCH, Contestant
+from benchmarks.harness import write
+from benchmarks.tables import NOTHING, Samples, best, cell, markdown, median, number, ratio
+from benchmarks.worker import LeftOutError, Worker, interleave, workers
+from benchmarks.workloads import BATCHES, WORKLOADS, Workload
 
-BATCH, SIZES = 64, (784, 512, 256, 10)
-RNG = np.random.default_rng(0)
-X, Y = RNG.random((BATCH, SIZES[0]), np.float32), RNG.integers(0, SIZES[-1], BATCH)
-
-
-def build(lib: object, dropout: float) -> object:
-    """The reference network in minigrad.nn or torch.nn: the same code makes both."""
-    hidden = [
-        layer
-        for inputs, outputs in pairwise(SIZES[:-1])
-        for layer in (lib.Linear(inputs, outputs), lib.BatchNorm1d(outputs), lib.ReLU(), lib.Dropout(dropout))
-    ]
-    return lib.Sequential(*hidden, lib.Linear(*SIZES[-2:]))
+PARITY_STEPS = BATCHES  # one on each
+TOLERANCE = 1e-3  # of the loss; a gradient that is hardly more than rounding is a whole step to Adam
+BLOCKS, SECONDS = 3, 0.05  # of each contestant in each round
+GEMMS = {"GEMMs, minigrad": "benchmarks.floor:TileGemms", "GEMMs, OpenBLAS": "benchmarks.floor:NumpyGemms"}
+TRAFFIC = {"Adam's memory traffic": "benchmarks.floor:Traffic"}
+FLOOR = GEMMS | TRAFFIC
 
 
-def minigrad_step(model: nn.Module) -> Callable[[], float]:
-    """As the README's explicit loop."""
-    loss, adam = nn.CrossEntropyLoss(label_smoothing=0.1), optim.Adam(model.parameters(), lr=1e-3, weight_decay=1e-4)
-
-    def step() -> float:
-        value = loss(model(X), Y)
-        adam.zero_grad()
-        model.backward(loss.backward(), input_grad=False)
-        adam.step()
-        return value
-
-    return step
+def measure(rounds: int, workloads: Sequence[Workload] = WORKLOADS) -> dict[str, Any]:
+    """Return samples of everyone for each workload."""
+    with workers({one.name: one.environment for one in CONTESTANTS} | {name: {} for name in FLOOR}) as crew:
+        return {"parity_steps": PARITY_STEPS, "rows": [race(crew, workload, rounds) for workload in workloads]}
 
 
-def torch_step(model: torch.nn.Module, fused: bool | None = None) -> Callable[[], float]:
-    """As PyTorch's tutorials, the data in memory."""
-    loss = torch.nn.CrossEntropyLoss(label_smoothing=0.1)
-    adam = torch.optim.Adam(model.parameters(), lr=1e-3, weight_decay=1e-4, fused=fused)
-    x, y = torch.from_numpy(X), torch.from_numpy(Y)
-
-    def step() -> float:
-        value = loss(model(x), y)
-        adam.zero_grad()
-        value.backward()
-        adam.step()
-        return value.item()
-
-    return step
-
-
-def pair(dropout: float) -> tuple[nn.Module, torch.nn.Module]:
-    """Two models with the same weights."""
-    ours, theirs = build(nn, dropout), build(torch.nn, dropout)
-    theirs.load_state_dict({name: torch.from_numpy(value) for name, value in ours.state_dict().items()})
-    return ours, theirs
-
-
-def main() -> None:
-    """Compare, time, write, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--calls", type=int, default=40)
-    options = parser.parse_args()
-    minigrad.manual_seed(0)
-
-    ours, theirs = pair(dropout=0.0)
-    curves = [[step() for _ in range(20)] for step in (minigrad_step(ours), torch_step(theirs))]
-    np.testing.assert_allclose(*curves, rtol=1e-3, err_msg="the two do not train alike: no time is reported")
-
-    ours, theirs = pair(dropout=0.2)
-    contestants = {
-        "minigrad": minigrad_step(ours),
-        "PyTorch eager": torch_step(theirs),
-        "PyTorch eager, fused Adam": torch_step(pair(0.2)[1], fused=True),
+def race(crew: Mapping[str, Worker], workload: Workload, rounds: int) -> dict[str, Any]:
+    """Compare the losses, then time everyone who can do this workload."""
+    print(workload.name, flush=True)
+    curves, ready, left_out = {}, {}, {}
+    for one in CONTESTANTS:
+        try:
+            curves[one.name], ready[one.name] = first_losses(crew[one.name], one, workload.without_dropout())
+            if workload.dropout:
+                crew[one.name].build(one.trainer, workload, **one.options)
+        except LeftOutError as error:
+            left_out[one.name] = str(error)
+            print(f"  without {one.name}: {error}", flush=True)
+    parity = {one.name: disagreement(one.name, curves) for one in CONTESTANTS if one.name in curves}
+    for name, path in FLOOR.items():
+        crew[name].build(path, workload)
+    racing = {name: worker for name, worker in crew.items() if name not in left_out}
+    return {
+        "workload": asdict(workload),
+        "samples": interleave(racing, "run", rounds, BLOCKS, SECONDS),
+        "ready": ready,
+        "parity": parity,
+        "left_out": left_out,
     }
-    samples = interleave(contestants, options.rounds, options.calls)
-    print(table(write("step", {"batch": BATCH, "sizes": SIZES, "samples": samples})))
+
+
+def first_losses(worker: Worker, one: Contestant, workload: Workload) -> tuple[list[float], float]:
+    """Return the losses of the first steps, without the penalty, and the seconds until the first step was done."""
+    seconds = worker.build(one.trainer, workload, **one.options)
+    losses = []
+    for step in range(PARITY_STEPS):
+        penalty = worker.call("penalty")
+        start = time.perf_counter()
+        losses.append(worker.call("run", 1) - penalty)
+        if step == 0:
+            seconds += time.perf_counter() - start
+    return losses, seconds
+
+
+def disagreement(name: str, curves: Mapping[str, Sequence[float]]) -> float:
+    """Return the largest relative difference from PyTorch's losses.
+
+    Raises:
+        ValueError: if it is more than the tolerance.
+    """
+    losses, expected = np.array(curves[name]), np.array(curves[PYTORCH.name])
+    worst = float(np.max(np.abs(losses - expected) / np.abs(expected)))
+    if not worst <= TOLERANCE:
+        raise ValueError(f"{name} does not train as PyTorch does: losses differ by {worst:.1e} of their value")
+    return worst
+
+
+def floor_of(samples: Samples) -> float:
+    """Return the medians of the products, by whoever is faster, and of the traffic, added."""
+    return median(samples[best(samples, GEMMS)]) + sum(median(samples[name]) for name in TRAFFIC)
 
 
 def table(result: dict[str, Any]) -> str:
-    """Return the result in Markdown."""
-    lines = ["| one training step, batch 64 | median ms | 10th percentile ms | minigrad takes |", "|---|---|---|---|"]
-    ours = np.median(result["samples"]["minigrad"])
-    for name, samples in result["samples"].items():
-        median, fast = np.median(samples), np.percentile(samples, 10)
-        lines.append(f"| {name} | {median * 1e3:.2f} | {fast * 1e3:.2f} | {ours / median:.2f} of it |")
-    return "\n".join(lines)
+    """Return the result in Markdown: times, ratios, and what was not counted."""
+    return "\n\n".join([ratios(result), times(result), getting_ready(result)])
+
+
+def ratios(result: dict[str, Any]) -> str:
+    """Return how many times faster minigrad is."""
+    titles = ["one training step", "minigrad ms", "times faster than PyTorch at its best"]
+    titles += ["than PyTorch as it comes", "than the fastest other", "minigrad / floor"]
+    rows = []
+    for row in result["rows"]:
+        samples = row["samples"]
+        torch = best(samples, AT_ITS_BEST)
+        other = best(samples, [name for name in samples if name not in FLOOR and not name.startswith("minigrad")])
+        ours = samples.get(MINIGRAD.name)
+        rows.append(
+            [
+                row["workload"]["name"],
+                cell(ours, 1e3),
+                f"**{ratio(samples, torch, MINIGRAD.name)}** ({torch.removeprefix('PyTorch, ')})",
+                ratio(samples, PYTORCH.name, MINIGRAD.name),
+                f"{ratio(samples, other, MINIGRAD.name)} ({other})",
+                number(median(ours) / floor_of(samples)) if ours else NOTHING,
+            ]
+        )
+    return markdown(titles, rows)
+
+
+def times(result: dict[str, Any]) -> str:
+    """Return everyone's times."""
+    names = [one.name for one in CONTESTANTS]
+    rows = []
+    for row in result["rows"]:
+        samples = row["samples"]
+        cells = [cell(samples.get(name), 1e3) for name in names]
+        rows.append([row["workload"]["name"], *cells, number(1e3 * floor_of(samples))])
+    return markdown(["ms: median (10th percentile)", *names, "floor"], rows)
+
+
+def getting_ready(result: dict[str, Any]) -> str:
+    """Return what is not in the times: building, compiling, the first step."""
+    names = [one.name for one in CONTESTANTS]
+    seconds = {name: [row["ready"][name] for row in result["rows"] if name in row["ready"]] for name in names}
+    cells = [cell(seconds[name]) for name in names]
+    return markdown(["s until the first step is done, of all workloads", *names], [["not counted above", *cells]])
+
+
+def main() -> None:
+    """Measure, write, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--only", metavar="WORKLOAD", nargs="+", choices=[workload.name for workload in WORKLOADS])
+    options = parser.parse_args()
+    if options.only:
+        print(table(measure(options.rounds, [one for one in WORKLOADS if one.name in options.only])))
+    else:
+        print(table(write("step", measure(options.rounds))))
 
 
 if __name__ == "__main__":

@@ -11,11 +11,15 @@ from minigrad.nn.recording import no_grad
 from minigrad.nn.rng import manual_seed
 
 if TYPE_CHECKING:
-    from minigrad import data, gradcheck, io, models, nn, optim, plots, train
+    from minigrad import data, engine, gradcheck, io, models, nn, optim, plots, train
+    from minigrad.engine import compile, get_num_threads, set_num_threads
 
 __version__ = "0.1.0"
 __all__ = [
+    "compile",
     "data",
+    "engine",
+    "get_num_threads",
     "gradcheck",
     "io",
     "manual_seed",
@@ -24,11 +28,15 @@ __all__ = [
     "no_grad",
     "optim",
     "plots",
+    "set_num_threads",
     "train",
 ]
+_OF_ENGINE = ("compile", "get_num_threads", "set_num_threads")
 
 
 def __getattr__(name: str) -> Any:
+    if name in _OF_ENGINE:
+        return getattr(import_module("minigrad.engine"), name)
     if name in __all__:
         return import_module(f"minigrad.{name}")
     raise AttributeError(f"module 'minigrad' has no attribute {name!r}")

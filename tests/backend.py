@@ -15,6 +15,9 @@ KERNELS_UNDER_TEST = {
 }[kernels.backend()]
 
 needs_numba = pytest.mark.skipif(not HAS_NUMBA, reason="Numba is not installed")
+needs_engine = pytest.mark.skipif(
+    kernels.backend() != "jit" or IS_INTERPRETED, reason="a compiled step wants Numba's kernels, and the JIT on"
+)
 
 
 def fewer(count: int) -> int:

@@ -1,6 +1,7 @@
 """`minigrad info` and `minigrad data`."""
 
 import gzip
+import math
 import os
 import subprocess
 import sys
@@ -68,18 +69,28 @@ def raise_missing(name):
     raise info.PackageNotFoundError(name)
 
 
-@pytest.mark.parametrize(
-    ("content", "said_quota"), [("150000 100000\n", "1.5 processors"), ("max 100000\n", "none"), (None, "none")]
-)
-def test_the_quota_of_a_container(content, said_quota, toy):
+@pytest.mark.parametrize(("quota", "said_quota"), [(1.5, "1.5 processors"), (math.inf, "none")])
+def test_the_quota_of_a_container(quota, said_quota, toy):
+    toy.setattr(info, "cgroup_quota", lambda: quota)
+    assert info.threads()["control group's quota"] == said_quota
+
+
+def test_a_processor_without_a_name(toy):
     def read(path):
-        if content is None or str(path) != "/sys/fs/cgroup/cpu.max":
-            raise FileNotFoundError(path)
-        return content
+        raise FileNotFoundError(path)
 
     toy.setattr(Path, "read_text", read)
-    assert info.threads()["control group's quota"] == said_quota
     assert info.machine()["processor"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said_threads"), [("3", "3"), ("many", "MINIGRAD_NUM_THREADS='many': want a whole number, at least 1")]
+)
+def test_threads(wanted, said_threads, toy):
+    toy.setattr("minigrad.engine.threads._chosen", None)
+    toy.setenv("MINIGRAD_NUM_THREADS", wanted)
+    assert info.threads()["a compiled step uses"] == said_threads
+    assert info.threads()["MINIGRAD_NUM_THREADS"] == wanted
 
 
 # ---------------------------------------------------------------------------------------------------------- data

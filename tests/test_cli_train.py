@@ -6,12 +6,13 @@ import sys
 import numpy as np
 import pytest
 
-from minigrad import data, kernels
+from minigrad import data
 from minigrad.cli import main
 from minigrad.cli.run_folder import load_parts, load_run
 from minigrad.cli.training import mean_and_deviation
 from minigrad.io import load_state
-from minigrad.train import Checkpoint, EarlyStopping, History, Trainer
+from minigrad.kernels import compiling
+from minigrad.train import Checkpoint, EarlyStopping, History, Trainer, steps
 from tests.backend import IS_INTERPRETED, fewer
 from tests.cli_toy import QUICK, images, names, one_line, toy_in_catalog, train_toy
 from tests.datasets import require
@@ -125,13 +126,13 @@ def test_the_model_of_the_best_epoch_is_kept(tmp_path, toy):
 
 
 def test_the_test_images_are_looked_at_once(tmp_path, toy):
-    seen, gather, test_x = [], data.Loader._batch, images(30, 1)[0]
+    seen, gather, test_x = [], data.Loader.batch, images(30, 1)[0]
 
     def batch(self, index):
         seen.append(np.array_equal(self.data.x[:, 0], test_x))
         return gather(self, index)
 
-    toy.setattr(data.Loader, "_batch", batch)
+    toy.setattr(data.Loader, "batch", batch)
     train_toy(tmp_path)
     assert seen.count(True) == 1
     assert seen[-1]
@@ -208,16 +209,42 @@ def test_how_much_is_said(tmp_path, capsys):
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_first_run_says_that_it_compiles(tmp_path, toy, capsys):
-    cache = tmp_path / "cache"
-    toy.setenv("MINIGRAD_CACHE", str(cache))
-    sentence = f"Compiling the kernels. They are kept in {cache}."
-    assert train(tmp_path) == 0
-    assert (sentence in capsys.readouterr().out) == (kernels.backend() == "jit")
-    (cache / "kernels-0").mkdir(parents=True)
-    (cache / "kernels-0" / "relu.nbi").touch()
-    assert train(tmp_path) == 0
-    assert sentence not in capsys.readouterr().out
+@pytest.mark.parametrize(("options", "times"), [((), 1), (("--quiet",), 0)])
+def test_a_first_run_says_once_that_it_compiles(options, times, tmp_path, toy, capsys):
+    def compile_something(self, trainer):
+        compiling.tell("relu_forward")
+        compiling.tell("relu_backward")
+
+    toy.setattr(Checkpoint, "on_epoch_start", compile_something)
+    for progress in ((), ("--no-progress",)):
+        main(["train", "toy", "--hidden", "4", "--epochs", "2", *progress, *options, "--out", str(tmp_path / "run")])
+        out, err = capsys.readouterr()
+        assert (out.count(f"{compiling.SENTENCE}\n"), err) == (times, "")
+
+
+def test_threads_that_cannot_be_understood(tmp_path, toy, capsys):
+    run = train_toy(tmp_path)
+    toy.setattr("minigrad.engine.threads._chosen", None)
+    toy.setenv("MINIGRAD_NUM_THREADS", "two")
+    for command in (["train", "toy", *QUICK], ["evaluate", str(run)]):
+        assert main(command) == 1
+        assert one_line(capsys.readouterr().err).endswith(
+            "error: MINIGRAD_NUM_THREADS='two': want a whole number, at least 1\n"
+        )
+
+
+@pytest.mark.parametrize("options", [[], ["--eager"]])
+def test_eager_is_asked_for(options, tmp_path, toy):
+    seen, make = [], steps.make_steps
+
+    def look(trainer, batch_size):
+        seen.append(trainer.compiled)
+        return make(trainer, batch_size)
+
+    toy.setattr("minigrad.train.trainer.make_steps", look)
+    run = train_toy(tmp_path, *options)
+    assert seen == [not options]
+    assert json.loads((run / "config.json").read_text())["options"]["eager"] == bool(options)
 
 
 def test_the_default_folder(tmp_path, toy):

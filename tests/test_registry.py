@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 import minigrad
-from minigrad import data, io, models, nn, optim, train
+from minigrad import data, engine, io, models, nn, optim, train
 from minigrad.nn import init
-from tests.backend import needs_numba
+from tests.backend import needs_engine, needs_numba
 from tests.cases import LOSSES, MODULES, clip, drawn, drawn_losses, ema, initialiser, kernel, optimizer, schedule
 from tests.cases.clip import CLIPS
 from tests.cases.ema import AVERAGES
@@ -83,7 +83,18 @@ def test_every_layer_refuses_something() -> None:
     assert classes_of(nn.Module) - refusing == {nn.Identity}
 
 
-@pytest.mark.parametrize("package", [minigrad, nn, optim, data, io, models, train], ids=lambda p: p.__name__)
+@needs_engine
+def test_everything_lowers() -> None:
+    """Every layer, loss and optimizer of the library can be compiled."""
+    from minigrad.engine.lowering import _LOWERINGS
+    from minigrad.engine.registry import has_lowering
+
+    found = classes_of(nn.Module) | classes_of(nn.Loss) | classes_of(optim.Optimizer)
+    assert has_lowering(nn.Identity())
+    assert found == set(_LOWERINGS)
+
+
+@pytest.mark.parametrize("package", [minigrad, nn, optim, data, engine, io, models, train], ids=lambda p: p.__name__)
 def test_public_names_exist_and_are_documented(package: object) -> None:
     for name in package.__all__:
         value = getattr(package, name)
@@ -103,8 +114,9 @@ def test_every_module_and_loss_documents_its_backward() -> None:
         (nn, nn.MSELoss, test_every_loss_has_a_case),
         (optim, optim.SGD, test_every_optimizer_has_a_case),
         (optim, optim.StepLR, test_every_schedule_has_a_case),
+        pytest.param(nn, nn.Identity, test_everything_lowers, marks=needs_engine),
     ],
-    ids=["module", "loss", "optimizer", "schedule"],
+    ids=["module", "loss", "optimizer", "schedule", "lowering"],
 )
 def test_a_class_without_a_case_fails(package: Any, base: type, registry: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     registry()

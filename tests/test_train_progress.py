@@ -8,11 +8,18 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from minigrad import nn, optim
+from minigrad import engine, nn, optim
 from minigrad.train import Callback, EarlyStopping, Trainer
 from minigrad.train.progress import LiveBar, PlainLines, Silence, reporter
 
 X, Y = np.random.default_rng(0).standard_normal((40, 5)).astype(np.float32), np.arange(40) % 3
+
+
+@pytest.fixture(autouse=True)
+def _nothing_else_to_say(monkeypatch):
+    """Have the kernels compiled, and said what this process cannot compile."""
+    monkeypatch.setattr("minigrad.train.steps._said_in_this_process", {engine.why_nothing()})
+    make().fit((X, Y), (X, Y), epochs=1)
 
 
 def make(*callbacks, progress=False, **options):
@@ -91,6 +98,7 @@ def test_a_terminal_gets_a_table_and_a_live_bar(monkeypatch):
 
 
 def test_the_bar_is_rate_limited(monkeypatch):
+    monkeypatch.setattr("minigrad.train.steps.SECONDS", 0)  # each step is a call of its own
     few = on_terminal(make(), monkeypatch, epochs=1, batch_size=1)
     monkeypatch.setattr("minigrad.train.progress.REFRESH_SECONDS", 0)
     many = on_terminal(make(), monkeypatch, epochs=1, batch_size=1)

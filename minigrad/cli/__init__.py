@@ -3,10 +3,13 @@
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import minigrad
-from minigrad.cli import data, evaluate, gradcheck, info, predict, recipes, train
+from minigrad.cli import data, evaluate, gradcheck, info, predict, recipes, train, warmup
 from minigrad.cli.parser import Parser
 
 DESCRIPTION = """\
@@ -23,7 +26,7 @@ def make_parser() -> Parser:
     parser = Parser(prog="minigrad", description=DESCRIPTION, epilog="`minigrad COMMAND --help` explains a command.")
     parser.add_argument("--version", action="version", version=f"minigrad {minigrad.__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, title="commands")
-    for command in (train, evaluate, predict, recipes, gradcheck, data, info):
+    for command in (train, evaluate, predict, recipes, gradcheck, data, info, warmup):
         command.add(commands)
     return parser
 
@@ -50,9 +53,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the arguments; by default those of the process.
     """
     try:
-        return _run(parse(argv))
+        args = parse(argv)
+        with _warnings_in_a_line(args.parser.prog):
+            return _run(args)
     except SystemExit as ending:  # of the parser: help, or wrong arguments
         return int(ending.code or 0)
+
+
+@contextmanager
+def _warnings_in_a_line(prog: str) -> Iterator[None]:
+    """Have warnings said without the line of code from which they come."""
+
+    def show(message: Warning | str, *place: Any, **more: Any) -> None:
+        print(f"{prog}: {message}", file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
 
 
 def _run(args: argparse.Namespace) -> int:

@@ -1,21 +1,30 @@
 """`minigrad info`: versions, threads, BLAS, caches, data."""
 
 import argparse
+import math
 import os
 import platform
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
 
 import minigrad
-from minigrad import kernels
+from minigrad import engine, kernels
 from minigrad.cli.parser import Commands, add_command
 from minigrad.data import CATALOG, find
+from minigrad.engine.threads import available_processors, cgroup_quota
 from minigrad.files import user_cache
 
 OPTIONAL = {"matplotlib": "extra: plot", "pillow": "extra: image"}
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+THREAD_VARIABLES = (
+    "MINIGRAD_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+)
 UNKNOWN = "unknown"
 
 
@@ -85,32 +94,32 @@ def processor() -> str:
 
 def threads() -> dict[str, str]:
     """Return how many processors there are, and what limits this process to fewer of them."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    quota = _cgroup_quota()
-    limits = {"control group's quota": f"{quota:g} processors" if quota else "none"}
-    limits |= {name: os.environ[name] for name in THREAD_VARIABLES if name in os.environ}
-    return {"processors": str(os.cpu_count()), "this process may use": str(usable)} | limits
-
-
-def _cgroup_quota() -> float | None:
-    """Return the processors that a container may keep busy, or None if it is not limited (Linux, version 2)."""
+    quota = cgroup_quota()
     try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-    except (OSError, ValueError):
-        return None
-    return None if quota == "max" else int(quota) / int(period)
-
-
-def compiled_kernels() -> list[Path]:
-    """Return the files in which compiled kernels are kept."""
-    return [path for folder in user_cache().glob("kernels-*") for path in folder.rglob("*.nb*")]
+        wanted = str(engine.get_num_threads())
+    except ValueError as error:
+        wanted = str(error)
+    return {
+        "processors": str(os.cpu_count()),
+        "control group's quota": "none" if math.isinf(quota) else f"{quota:g} processors",
+        "this process may use": str(available_processors()),
+        "a compiled step uses": wanted,
+    } | {name: os.environ[name] for name in THREAD_VARIABLES if name in os.environ}
 
 
 def kernel_cache() -> dict[str, str]:
     """Return which kernels run, and where compiled ones are kept. Without Numba there are none."""
-    files = compiled_kernels()
+    in_use = {"jit": "jit (compiled by Numba)", "reference": "reference (NumPy)"}[kernels.backend()]
+    lines = {"in use": in_use, "cache": f"{user_cache()}, {_content(user_cache().glob('kernels-*'))}"}
+    if kernels.backend() == "jit":
+        from minigrad.kernels.jit._jit import cache_directory
+
+        folder = cache_directory()
+        lines["of this version"] = f"{folder.name}, {_content([folder])}" if folder else "not kept"
+    return lines
+
+
+def _content(folders: Iterable[Path]) -> str:
+    files = [path for folder in folders for path in folder.rglob("*.nb*")]
     megabytes = sum(path.stat().st_size for path in files) / 1e6
-    return {
-        "in use": {"jit": "jit (compiled by Numba)", "reference": "reference (NumPy)"}[kernels.backend()],
-        "cache": f"{user_cache()}, {len(files)} files of compiled kernels, {megabytes:.1f} MB",
-    }
+    return f"{len(files)} files of compiled kernels, {megabytes:.1f} MB"

@@ -6,10 +6,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from minigrad import nn
+from minigrad import engine, nn
+from minigrad.cli.errors import CommandError
 from minigrad.cli.run_folder import Config
 from minigrad.data import ArrayDataset
 from minigrad.train import confusion_matrix
+from minigrad.train.evaluation import apply
 
 Array = npt.NDArray[Any]
 
@@ -56,7 +58,14 @@ def probabilities(config: Config, model: nn.Module, images: Array) -> Array:
         return nn.Softmax(dim=1)(scores)
 
 
+def require_threads() -> None:
+    """Raise CommandError where the environment asks for threads in a way that cannot be understood."""
+    try:
+        engine.get_num_threads()
+    except ValueError as error:
+        raise CommandError(str(error)) from None
+
+
 def _scores(config: Config, model: nn.Module, data: ArrayDataset) -> Array:
-    model.eval()
-    with nn.no_grad():
-        return np.concatenate([model(x) for x, _ in config.loader(data)])
+    require_threads()
+    return apply(model, config.loader(data))

@@ -137,6 +137,7 @@ def _add_run(parser: Parser) -> None:
     group = parser.add_argument_group("run")
     group.add_argument("--out", metavar="FOLDER", help="where to write (default: runs/DATASET)")
     group.add_argument("--resume", action="store_true", help="go on with the interrupted run in OUT")
+    group.add_argument("--eager", action="store_true", help="train layer by layer, not with compiled steps")
     group.add_argument("--no-progress", dest="progress", action="store_false", help="say nothing before the end")
     group.add_argument("--quiet", "-q", action="store_true", help="say nothing but errors")
 

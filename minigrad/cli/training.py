@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from minigrad import kernels, nn, optim
+from minigrad import nn, optim
 from minigrad.cli.errors import CommandError
-from minigrad.cli.info import compiled_kernels, versions
-from minigrad.cli.measure import measure
+from minigrad.cli.info import versions
+from minigrad.cli.measure import measure, require_threads
 from minigrad.cli.report import Result, final_text, opening_text, write_pictures
 from minigrad.cli.run_folder import CHECKPOINT, CONFIG, HISTORY, METRICS, MODEL, Config, load_parts, write_json
 from minigrad.cli.train import OPTIMIZERS
 from minigrad.data import ArrayDataset, Loader
-from minigrad.files import user_cache
 from minigrad.io import save_state
+from minigrad.kernels.compiling import listening, once
 from minigrad.train import Averaging, Callback, Checkpoint, EarlyStopping, LRSchedule, NonFiniteError, Trainer
 from minigrad.train.callbacks import require_writable
 from minigrad.train.checkpoint import BEST, LAST
@@ -45,6 +45,7 @@ def train(
         NonFiniteError: the loss became NaN or infinite; what came before has been kept.
         CommandError, DatasetError, TrainingError, OSError: for what makes a run impossible.
     """
+    require_threads()
     require_writable(out, "--out")
     parts = load_parts(options, folder)
     config = describe(options, parts.train)
@@ -54,9 +55,8 @@ def train(
     trainer = make_trainer(config, model, choice, len(batches), out / CHECKPOINT, progress)
     _begin(trainer, config, out, resume)
     show(opening_text(config, model, parts))
-    if kernels.backend() == "jit" and not compiled_kernels():
-        show(f"Compiling the kernels. They are kept in {user_cache()}.")
-    failure = _fit(trainer, batches, config.loader(parts.validation), options["epochs"])
+    with listening(once(lambda text: None if progress else show(text))):  # with progress, the Trainer says it
+        failure = _fit(trainer, batches, config.loader(parts.validation), options["epochs"])
     if choice.best_epoch:
         validation, test = measure(config, model, parts.validation), measure(config, model, parts.test)
         result = Result(validation, test, trainer.history, choice.best_epoch)
@@ -141,6 +141,7 @@ def make_trainer(
         clip_norm=options["clip_norm"],
         callbacks=callbacks,
         progress=progress,
+        compiled=not options["eager"],
     )
 
 

@@ -86,7 +86,7 @@ class Loader:
         epoch = self.epoch
         order = self.order(epoch)
         for batch in range(len(self)):
-            yield self._batch(order[batch * self.batch_size : (batch + 1) * self.batch_size])
+            yield self.batch(order[batch * self.batch_size : (batch + 1) * self.batch_size])
         self.epoch = epoch + 1
 
     def order(self, epoch: int) -> Array:
@@ -96,7 +96,8 @@ class Loader:
         seeds = np.random.SeedSequence(self.seed, spawn_key=(epoch,))
         return np.random.default_rng(seeds).permutation(len(self.data))
 
-    def _batch(self, index: Array) -> tuple[Array, Array]:
+    def batch(self, index: Array) -> tuple[Array, Array]:
+        """Return the batch of the samples with these numbers."""
         if isinstance(self.data, ArrayDataset):
             return self._gather(self.data.x, index), self.data.y[index]
         batch = _stack(self.data, index)

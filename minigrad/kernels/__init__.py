@@ -16,7 +16,19 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-FAMILIES = ("activation", "dropout", "embedding", "gather", "loss", "norm", "optim", "softmax")
+FAMILIES = (
+    "activation",
+    "dropout",
+    "embedding",
+    "gather",
+    "linear",
+    "loss",
+    "move",
+    "norm",
+    "optim",
+    "softmax",
+    "step",
+)
 
 
 @cache

@@ -51,10 +51,18 @@ class Dropout(Module):
     def _apply(self, key: tuple[int, int], x: Array) -> Array:
         """Return x with the elements of mask `key` dropped and the others scaled up."""
         y = np.empty_like(x)
-        scale = 1 / (1 - self.p) if self.p < 1 else 0.0
-        threshold = min(round(self.p * 2**32), 2**32 - 1)
-        kernels.dropout(x.reshape(-1), key[0], key[1], threshold, scale, y.reshape(-1))
+        kernels.dropout(x.reshape(-1), *key, self.threshold, self.scale, 0, y.reshape(-1))
         return y
+
+    @property
+    def scale(self) -> float:
+        """The factor of what is kept."""
+        return 1 / (1 - self.p) if self.p < 1 else 0.0
+
+    @property
+    def threshold(self) -> int:
+        """The least 32-bit hash of an element that is kept."""
+        return min(round(self.p * 2**32), 2**32 - 1)
 
     def extra_repr(self) -> str:
         """Return p."""

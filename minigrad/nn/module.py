@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Self, final, overload
 
 import numpy as np
@@ -138,6 +139,19 @@ class Module(ABC):
         if x.size == 0:
             raise LayerError(self, f"want a non-empty input, got shape {x.shape}")
         return x if x.flags.c_contiguous and x.flags.writeable else np.array(x, order="C")
+
+    def compiled(self, batch_size: int = 256) -> Any:
+        """Return a function x -> outputs in evaluation mode, each batch of which is one native call.
+
+        It uses the weights as they are when it is called. x may have any number of rows.
+
+        Arguments:
+            batch_size: samples that share one pass over the weights.
+
+        Raises:
+            ValueError: naming a layer that has no lowering.
+        """
+        return import_module("minigrad.engine").compile_model(self, batch_size)  # which is made of modules itself
 
     # ------------------------------------------------------------------------------------------------ walking
 

@@ -78,10 +78,11 @@ class BatchNorm1d(Module):
         if uses_batch:
             mean, inv_std = self._batch_statistics(rows)
         else:
-            mean, inv_std = self.running_mean.copy(), 1 / np.sqrt(self.running_var + x.dtype.type(self.eps))
+            mean, inv_std = self.running_mean.copy(), np.empty(C, x.dtype)
+            kernels.batch_norm_inv_std(self.running_var, self.eps, inv_std)
         gamma, beta = _affine(self.weight, self.bias, C, x.dtype)
         y = np.empty_like(rows)
-        kernels.batch_norm_forward(rows, gamma, beta, mean, inv_std, y)
+        kernels.batch_norm_forward(rows, gamma, beta, mean, inv_std, 0, C, y)
         return from_rows(y, x.shape, 1), (rows, mean, inv_std, uses_batch)
 
     def _batch_statistics(self, rows: Array) -> tuple[Array, Array]:
@@ -89,7 +90,7 @@ class BatchNorm1d(Module):
         if M == 1:
             raise LayerError(self, f"want more than 1 value for each channel in training, got {rows.shape}")
         mean, var, inv_std = np.empty((3, C), rows.dtype)
-        kernels.batch_norm_statistics(rows, self.eps, mean, var, inv_std)
+        kernels.batch_norm_statistics(rows, self.eps, 0, C, mean, var, inv_std)
         if self.training and self.track_running_stats:
             self.num_batches_tracked += 1
             share = 1 / int(self.num_batches_tracked) if self.momentum is None else self.momentum
@@ -101,7 +102,8 @@ class BatchNorm1d(Module):
         gamma, _ = _affine(self.weight, self.bias, self.num_features, dy.dtype)
         dy_rows = to_rows(dy, 1)
         dx, dgamma, dbeta = np.empty_like(rows), np.empty_like(gamma), np.empty_like(gamma)
-        kernels.batch_norm_backward(dy_rows, gamma, rows, mean, inv_std, uses_batch, dgamma, dbeta, dx)
+        C = self.num_features
+        kernels.batch_norm_backward(dy_rows, gamma, rows, mean, inv_std, uses_batch, 0, C, dgamma, dbeta, dx)
         if self.weight is not None:
             self.weight.grad += dgamma
         if self.bias is not None:
@@ -168,7 +170,9 @@ class LayerNorm(Module):
         gamma, _ = _affine(self.weight, self.bias, rows.shape[1], dy.dtype)
         dx: Array = np.empty_like(rows)
         dgamma, dbeta = np.empty_like(gamma), np.empty_like(gamma)
-        kernels.layer_norm_backward(dy.reshape(rows.shape), gamma, rows, mean, inv_std, dgamma, dbeta, dx)
+        dy_rows, D = dy.reshape(rows.shape), rows.shape[1]
+        kernels.layer_norm_backward(dy_rows, gamma, rows, mean, inv_std, dx)
+        kernels.layer_norm_backward_parameters(dy_rows, rows, mean, inv_std, 0, D, dgamma, dbeta)
         if self.weight is not None:
             self.weight.grad += dgamma.reshape(self.weight.shape)
         if self.bias is not None:

@@ -53,12 +53,16 @@ class Flatten(Module):
         super().__init__()
         self.start_dim, self.end_dim = start_dim, end_dim
 
+    def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape that an input of `shape` gets."""
+        rank = len(shape)
+        start, end = (dim + rank if dim < 0 else dim for dim in (self.start_dim, self.end_dim))
+        if not 0 <= start <= end < rank:
+            raise LayerError(self, f"want axes {self.start_dim} to {self.end_dim} of the input, got {shape}")
+        return (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :])
+
     def _forward(self, x: Array) -> tuple[Array, tuple[int, ...]]:
-        start, end = (dim + x.ndim if dim < 0 else dim for dim in (self.start_dim, self.end_dim))
-        if not 0 <= start <= end < x.ndim:
-            raise LayerError(self, f"want axes {self.start_dim} to {self.end_dim} of the input, got {x.shape}")
-        joined = math.prod(x.shape[start : end + 1])
-        return x.reshape(*x.shape[:start], joined, *x.shape[end + 1 :]), x.shape
+        return x.reshape(self.output_shape(x.shape)), x.shape
 
     def _backward(self, saved: tuple[int, ...], dy: Array) -> Array:
         return dy.reshape(saved)

@@ -38,10 +38,16 @@ class Callback:
         """Act before the first step of epoch `trainer.epoch`."""
 
     def on_loss(self, trainer: Trainer, x: Array, y: Array, value: float) -> None:
-        """Act when the loss of batch `x`, `y` is known: before its backward pass, weights untouched."""
+        """Act when the loss of batch `x`, `y` is known: before its backward pass, weights untouched.
+
+        No step is compiled for a Trainer with a callback that does (StopOnNaN aside): to log, `on_step_end` will do.
+        """
 
     def on_step_end(self, trainer: Trainer) -> None:
-        """Act after the update of step `trainer.step`. `trainer.means` has the means so far."""
+        """Act after the update of step `trainer.step`. `trainer.means` has the means so far.
+
+        Where a callback does, each step is a native call of its own. Otherwise one call does many of them.
+        """
 
     def on_epoch_end(self, trainer: Trainer, row: Row) -> None:
         """Act after the validation. `row` is the last one of `trainer.history`."""

@@ -103,6 +103,24 @@ class Means:
         for name, metric in self._metrics.items():
             self._sums[name] = self._sums.get(name, 0.0) + float(metric(outputs, targets)) * size
 
+    def add_steps(self, losses: Array, samples: Array, correct: int | None) -> None:
+        """Add batches of which only this is known.
+
+        Arguments:
+            losses: of each batch.
+            samples: in each batch.
+            correct: samples of all of them whose class was right; None where that means nothing.
+        """
+        if self._metrics is None:
+            self._metrics = {} if correct is None else {"accuracy": accuracy}
+        if self._metrics and correct is None:
+            raise ValueError("accuracy: want outputs (N, C) and integer targets (N,)")
+        for value, size in zip(losses.tolist(), samples.tolist(), strict=True):
+            self.samples += size
+            self._loss += value if self._is_sum else value * size
+        for name in self._metrics:
+            self._sums[name] = self._sums.get(name, 0.0) + (correct or 0)
+
     @property
     def loss(self) -> float:
         """The mean loss of a sample so far."""

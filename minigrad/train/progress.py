@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from minigrad.kernels.compiling import once
 from minigrad.train.callbacks import Callback
 from minigrad.train.history import Row
 
@@ -27,9 +28,19 @@ class Silence(Callback):
     def note(self, text: str) -> None:
         """Show a line."""
 
+    def on_compile(self, kernel: str) -> None:
+        """Show that a kernel is compiled now."""
+
 
 class PlainLines(Silence):
     """Prints a line for each epoch, without control characters: for files, pipes and notebooks."""
+
+    def __init__(self) -> None:
+        self._say_once = once(self.note)
+
+    def on_compile(self, kernel: str) -> None:
+        """Say it, once."""
+        self._say_once(kernel)
 
     def on_epoch_end(self, trainer: Trainer, row: Row) -> None:
         """Print the row."""
@@ -54,37 +65,44 @@ class LiveBar(PlainLines):
     """
 
     def __init__(self, console: Console | None = None) -> None:
-        self._console = console
-
-    def on_fit_start(self, trainer: Trainer) -> None:
-        """Begin the display."""
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+        super().__init__()
         self._bar: Progress = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("loss {task.fields[loss]}"),
+            TextColumn("{task.fields[state]}"),
             TimeRemainingColumn(),
-            console=self._console or Console(),
+            console=console or Console(),
             auto_refresh=False,  # a refreshing thread would take the interpreter from the steps
             transient=True,
         )
-        self._task = self._bar.add_task("", visible=False, epoch="", loss="")
-        self._has_header = False
+        self._task = self._bar.add_task("", visible=False, epoch="", state="")
+        self._has_header, self._compiled = False, 0
+
+    def on_fit_start(self, trainer: Trainer) -> None:
+        """Begin the display."""
         self._bar.start()
+
+    def on_compile(self, kernel: str) -> None:
+        """Say it once, and show how many there have been."""
+        super().on_compile(kernel)
+        self._compiled += 1
+        self._bar.update(self._task, state=f"compiling kernel {self._compiled}: {kernel}")
+        self._bar.refresh()
 
     def on_epoch_start(self, trainer: Trainer) -> None:
         """Begin a bar."""
         epoch = f"{trainer.epoch}/{trainer.last_epoch}"
-        self._bar.reset(self._task, total=trainer.steps, visible=True, epoch=epoch, loss="")
+        self._bar.reset(self._task, total=trainer.steps, visible=True, epoch=epoch, state="")
         self._next = monotonic()
 
     def on_step_end(self, trainer: Trainer) -> None:
         """Move the bar, a few times a second."""
         if monotonic() >= self._next or trainer.step == trainer.steps:
-            self._bar.update(self._task, completed=trainer.step, loss=f"{trainer.means.loss:.4f}")
+            self._bar.update(self._task, completed=trainer.step, state=f"loss {trainer.means.loss:.4f}")
             self._bar.refresh()
             self._next = monotonic() + REFRESH_SECONDS
 

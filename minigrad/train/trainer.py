@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from time import perf_counter
@@ -10,9 +10,10 @@ from time import perf_counter
 import numpy as np
 
 from minigrad.data import Loader
-from minigrad.nn import Loss, Module, Parameter
+from minigrad.kernels.compiling import listening
+from minigrad.nn import Loss, Module
 from minigrad.nn.parameter import Array
-from minigrad.optim import Optimizer, clip_grad_norm_
+from minigrad.optim import Optimizer
 from minigrad.train.batches import Data, evaluation_batches, training_batches, validation_batches
 from minigrad.train.callbacks import Callback
 from minigrad.train.checkpoint import checkpoint_file
@@ -22,6 +23,7 @@ from minigrad.train.history import History
 from minigrad.train.metrics import Means, Metric, default_metrics
 from minigrad.train.progress import Silence, reporter
 from minigrad.train.state import read_tree, restore
+from minigrad.train.steps import CompiledSteps, EagerSteps, make_steps
 from minigrad.train.stopping import StopOnNaN
 
 OWN_COLUMNS = ("epoch", "loss", "lr", "seconds")
@@ -40,6 +42,9 @@ class Trainer:
         callbacks: what else happens; see `Callback`. A StopOnNaN is added if there is none.
         progress: whether to show the progress, on standard output. By default yes.
         stop_on_nan: whether that StopOnNaN is added.
+        compiled: whether steps, and outputs in evaluation, are compiled where they can be (see `minigrad.compile`):
+            much faster, and the same up to rounding. They cannot be with a layer, loss or optimizer of one's own, with
+            metrics other than accuracy, or with a callback that has `on_loss`; a line then says so.
 
     Attributes:
         history: the `History`. It goes on through several calls of `fit`.
@@ -68,8 +73,9 @@ class Trainer:
         callbacks: Sequence[Callback] = (),
         progress: bool | None = None,
         stop_on_nan: bool = True,
+        compiled: bool = True,
     ) -> None:
-        self.model, self.loss, self.optimizer = model, loss, optimizer
+        self.model, self.loss, self.optimizer, self.compiled = model, loss, optimizer, compiled
         self.metrics, self.clip_norm, self.progress = metrics, clip_norm, progress
         self.callbacks = list(callbacks)
         self._check_arguments()
@@ -82,6 +88,7 @@ class Trainer:
         self.batches: Loader
         self.is_resumed = False
         self.resumed_order: dict[str, int] = {}
+        self.reasons_said: set[str] = set()
         self._reporter = Silence()
 
     def _check_arguments(self) -> None:
@@ -131,10 +138,13 @@ class Trainer:
         checks = None if validation is None else validation_batches(validation, batches)
         with ExitStack() as ends:
             try:
+                self._reporter = reporter(self.progress)
+                ends.enter_context(listening(self._reporter.on_compile))
                 self._prepare(batches, checks, epochs)
                 self._start_callbacks(ends)
+                steps = make_steps(self, batches.batch_size)
                 while self.epoch < self.last_epoch and not self.history.stopped:
-                    self._run_epoch(batches, checks)
+                    self._run_epoch(steps, batches, checks)
             except KeyboardInterrupt:
                 self.history.stopped = "interrupted"
             except BaseException:
@@ -175,55 +185,25 @@ class Trainer:
         batches.epoch = self.resumed_order["epoch"]
 
     def _start_callbacks(self, ends: ExitStack) -> None:
-        self._reporter = reporter(self.progress)
         self._active = [self._reporter, *sorted(self.callbacks, key=lambda callback: callback.acts_last)]
         for callback in self._active:
             callback.on_fit_start(self)
             ends.callback(callback.on_fit_end, self)
         self.is_resumed = False
 
-    def _run_epoch(self, batches: Loader, checks: Loader | None) -> None:
+    def _run_epoch(self, steps: EagerSteps | CompiledSteps, batches: Loader, checks: Loader | None) -> None:
         self.epoch, self.step, self.means = len(self.history) + 1, 0, Means(self.loss, self.metrics)
         for callback in self._active:
             callback.on_epoch_start(self)
         start = perf_counter()
-        self._train(batches)
+        with in_mode(self.model, training=True):
+            steps.run(batches, self._active)
         own = {"epoch": self.epoch, "seconds": perf_counter() - start, "lr": self.optimizer.param_groups[0]["lr"]}
         measured = own | self.means.result() | ({} if checks is None else self._validate(checks))
         row = {name: measured[name] for name in self.columns}
         self.history.rows.append(row)
         for callback in self._active:
             callback.on_epoch_end(self, row)
-
-    def _train(self, batches: Loader) -> None:
-        on_loss, on_step_end = self._overridden("on_loss"), self._overridden("on_step_end")
-        parameters = list(self.model.parameters())
-        with in_mode(self.model, training=True):
-            for self.step, (x, y) in enumerate(batches, 1):
-                self._run_step(x, y, parameters, on_loss)
-                for act in on_step_end:
-                    act(self)
-
-    def _run_step(self, x: Array, y: Array, parameters: list[Parameter], on_loss: list[Callable[..., None]]) -> None:
-        """Do one update. The pullbacks end with this function: no exception can leave values on the model's stack."""
-        self.optimizer.zero_grad()
-        outputs, pull_model = self.model.vjp(x)
-        value, pull_loss = self.loss.vjp(outputs, y)
-        for act in on_loss:
-            act(self, x, y, value)
-        pull_model(pull_loss(), input_grad=False)
-        if self.clip_norm is not None:
-            clip_grad_norm_(parameters, self.clip_norm)
-        self.optimizer.step()
-        self.means.add(float(value), outputs, y)
-
-    def _overridden(self, event: str) -> list[Callable[..., None]]:
-        """Return the methods of the callbacks that do something at `event`: the others cost nothing in each step."""
-        return [
-            getattr(callback, event)
-            for callback in self._active
-            if getattr(type(callback), event) is not getattr(Callback, event)
-        ]
 
     def stop(self, reason: str) -> None:
         """End the fit after this epoch. For callbacks; `reason` becomes `history.stopped`."""
@@ -258,7 +238,7 @@ class Trainer:
             data: as `train` of `fit`.
             batch_size: samples at a time; it does not change the result beyond rounding.
         """
-        return measure(self.model, self.loss, self.metrics, evaluation_batches(data, batch_size))
+        return measure(self.model, self.loss, self.metrics, evaluation_batches(data, batch_size), self.compiled)
 
     def predict(self, x: Array | Loader, batch_size: int = 1000) -> Array:
         """Return the model's outputs in evaluation mode.
@@ -268,7 +248,7 @@ class Trainer:
             batch_size: samples at a time.
         """
         data = x if isinstance(x, Loader) else (x, np.zeros(len(x), np.int64))
-        return apply(self.model, evaluation_batches(data, batch_size))
+        return apply(self.model, evaluation_batches(data, batch_size), self.compiled)
 
     @contextmanager
     def validation_weights(self) -> Iterator[None]:
@@ -281,6 +261,6 @@ class Trainer:
     def _validate(self, checks: Loader) -> dict[str, float]:
         start = perf_counter()
         with self.validation_weights():
-            measured = measure(self.model, self.loss, self.metrics, checks)
+            measured = measure(self.model, self.loss, self.metrics, checks, self.compiled)
         seconds = {"val_seconds": perf_counter() - start}
         return {f"val_{name}": value for name, value in measured.items()} | seconds

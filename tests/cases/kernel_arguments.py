@@ -67,6 +67,11 @@ class Draw:
         self.flags, bit = divmod(self.flags, 2)
         return bool(bit)
 
+    def range(self, count: int) -> list[int]:
+        """`first` and `last` of a part of so many."""
+        first = self.integer(0, count)
+        return [first, self.integer(first, count) + 1]
+
     def perhaps(self, array: np.ndarray) -> np.ndarray:
         """An optional array: empty where it is not used."""
         return array if self.flag() else array[:0]
@@ -125,6 +130,16 @@ def adagrad_update(d: Draw) -> list[Any]:
     return [d.gradient(), d.normal(d.L), d.positive(d.L), *scalars, d.flag()]
 
 
+def linear_backward_weight(d: Draw) -> list[Any]:
+    first, last = d.range(d.L)
+    return [d.normal(d.N, d.L), d.normal(d.N, d.L, special=True), first, last, d.flag(), d.normal(last - first, d.L)]
+
+
+def dropout(d: Draw) -> list[Any]:
+    keys, first = [d.integer(0, 2**32) for _ in range(3)], d.integer(0, 2**31)
+    return [d.normal(20 * d.L, special=True), *keys, d.number(1, 4), first, d.out(20 * d.L)]
+
+
 ARGUMENTS: dict[str, Row] = {
     "prelu_forward": lambda d: [d.normal(d.N, d.C, d.S, special=True), d.normal(d.C), d.out(d.N, d.C, d.S)],
     "prelu_backward": lambda d: [
@@ -134,17 +149,16 @@ ARGUMENTS: dict[str, Row] = {
         d.normal(d.C),
         d.out(d.N, d.C, d.S),
     ],
-    "dropout": lambda d: [
-        d.normal(20 * d.L, special=True),
-        *(d.integer(0, 2**32) for _ in range(3)),
-        d.number(1, 4),
-        d.out(20 * d.L),
-    ],
+    "dropout": dropout,
+    "relu_dropout_forward": dropout,
+    "relu_dropout_backward": lambda d: [d.normal(d.L), d.normal(d.L, special=True), d.number(1, 4), d.out(d.L)],
     "embedding_backward": lambda d: [d.rows(d.B, d.N), d.normal(d.B, d.C), d.integer(-1, d.N), d.normal(d.N, d.C)],
+    # So many columns that they are more than one block.
     "batch_norm_statistics": lambda d: [
-        d.normal(d.N, d.C) + d.dtype(d.number(-100, 100)),
+        d.normal(d.N, 10 * d.L) + d.dtype(d.number(-100, 100)),
         d.number(1e-5, 0.1),
-        *(d.out(d.C) for _ in range(3)),
+        *d.range(10 * d.L),
+        *(d.out(10 * d.L) for _ in range(3)),
     ],
     "batch_norm_track": lambda d: [
         *(d.normal(d.C) for _ in range(2)),
@@ -152,22 +166,25 @@ ARGUMENTS: dict[str, Row] = {
         d.number(1, 2),
         *(d.normal(d.C) for _ in range(2)),
     ],
+    "batch_norm_inv_std": lambda d: [d.uniform(0, 2, d.C), d.number(1e-5, 0.1), d.out(d.C)],
     "batch_norm_forward": lambda d: [
-        d.normal(d.N, d.C),
-        *(d.normal(d.C) for _ in range(3)),
-        d.positive(d.C),
-        d.out(d.N, d.C),
+        d.normal(d.N, 10 * d.L),
+        *(d.normal(10 * d.L) for _ in range(3)),
+        d.positive(10 * d.L),
+        *d.range(10 * d.L),
+        d.out(d.N, 10 * d.L),
     ],
     "batch_norm_backward": lambda d: [
-        d.normal(d.N, d.C),
-        d.normal(d.C),
-        d.normal(d.N, d.C),
-        d.normal(d.C),
-        d.positive(d.C),
+        d.normal(d.N, 10 * d.L),
+        d.normal(10 * d.L),
+        d.normal(d.N, 10 * d.L),
+        d.normal(10 * d.L),
+        d.positive(10 * d.L),
         d.flag(),
-        d.out(d.C),
-        d.out(d.C),
-        d.out(d.N, d.C),
+        *d.range(10 * d.L),
+        d.out(10 * d.L),
+        d.out(10 * d.L),
+        d.out(d.N, 10 * d.L),
     ],
     "layer_norm_forward": lambda d: [
         d.normal(d.N, d.C),
@@ -184,10 +201,33 @@ ARGUMENTS: dict[str, Row] = {
         d.normal(d.N, d.C),
         d.normal(d.N),
         d.positive(d.N),
-        d.out(d.C),
-        d.out(d.C),
         d.out(d.N, d.C),
     ],
+    "layer_norm_backward_parameters": lambda d: [
+        d.normal(d.N, 10 * d.L),
+        d.normal(d.N, 10 * d.L),
+        d.normal(d.N),
+        d.positive(d.N),
+        *d.range(10 * d.L),
+        d.out(10 * d.L),
+        d.out(10 * d.L),
+    ],
+    # As long as tiles are in all but the sums.
+    "linear_forward": lambda d: [
+        d.normal(d.L, d.C, special=True),
+        d.normal(d.L, d.C),
+        d.perhaps(d.normal(d.L)),
+        *d.range(d.L),
+        d.out(d.L, d.L),
+    ],
+    "linear_backward_input": lambda d: [
+        d.normal(d.L, d.C),
+        d.normal(d.C, d.L, special=True),
+        *d.range(d.L),
+        d.out(d.L, d.L),
+    ],
+    "linear_backward_weight": linear_backward_weight,
+    "column_sums": lambda d: [d.normal(d.N, d.L, special=True), *d.range(d.L), d.flag(), d.normal(d.L)],
     "softmax_forward": lambda d: [d.normal(d.N, d.C, special=True), d.out(d.N, d.C)],
     "softmax_backward": lambda d: [d.normal(d.N, d.C), d.uniform(0, 1, d.N, d.C), d.out(d.N, d.C)],
     "log_softmax_forward": lambda d: [d.normal(d.N, d.C, special=True), d.out(d.N, d.C)],

@@ -15,7 +15,7 @@ def dropout_reference(module: nn.Dropout, x: np.ndarray) -> np.ndarray:
         return x
     y = np.empty(x.size, x.dtype)
     key = stream_key(module.seed, module.step)
-    dropout(x.reshape(-1), *key, round(module.p * 2**32), 1 / (1 - module.p), y)
+    dropout(x.reshape(-1), *key, round(module.p * 2**32), 1 / (1 - module.p), 0, y)
     return y.reshape(x.shape)
 
 

@@ -48,7 +48,7 @@ class Layer(NamedTuple):
         return below + (self.kind in BRANCHES)
 
     def gain(self) -> float:
-        """Return by how much the normalisations, one behind the other, can enlarge a rounding error."""
+        """Return by how much the normalisations, one behind the other, can enlarge an error of values near 1."""
         return math.prod(max(1, use.options["eps"] ** -0.5) for use in self.uses() if "eps" in use.options)
 
     def uses(self) -> list["Layer"]:
@@ -92,10 +92,29 @@ class Network:
         """Return how far two libraries' results may lie apart, relative to the largest value of an array or 1.
 
         Each use of a layer rounds sums of up to 150 terms, which comes to about √150 < 16 roundings, half an eps each.
-        What they add up to passes through the rest of the network. That has about unit gain but for its normalisations,
-        which divide by √(σ² + eps): a feature that is constant has only rounding errors to divide.
+        What they add up to passes through the rest of the network, which has about unit gain but for normalisations.
+        At most it is what float64 is allowed, 1e-10, or as many eps of another dtype.
         """
-        return 16 * float(np.finfo(dtype).eps / 2) * len(self.layer.uses()) * self.layer.gain()
+        eps = np.finfo(dtype).eps
+        allowed = 1e-10 * eps / np.finfo(np.float64).eps
+        return float(min(16 * eps / 2 * len(self.layer.uses()) * self.gain(), allowed))
+
+    def gain(self) -> float:
+        """Return by how much the normalisations, one behind the other, enlarge a rounding error of this input.
+
+        A normalisation divides by √(σ² + eps) what was rounded in units of the largest x. So a feature near 5.7 with
+        σ = 0.03 loses two digits, while one that varies as much as it is large loses none, however small eps is: a
+        question of the values, which are measured.
+        """
+        module, gains = self.module(), [1.0]
+
+        def note(path: str, layer: nn.Module, x: np.ndarray, y: np.ndarray) -> None:
+            if isinstance(layer, nn.BatchNorm1d | nn.LayerNorm):
+                gains.append(max(1.0, gain_of(layer, x)))
+
+        with nn.observe(module, note):
+            module(self.input())
+        return math.prod(gains)
 
     def input(self, dtype: Any = np.float64, number: int = 0) -> np.ndarray:
         """Return input `number`."""
@@ -103,6 +122,18 @@ class Network:
         if self.vocabulary is not None:
             return rng.integers(0, self.vocabulary, self.shape)
         return (rng.standard_normal(self.shape) * 1.5).astype(dtype)
+
+
+def gain_of(layer: nn.BatchNorm1d | nn.LayerNorm, x: np.ndarray) -> float:
+    """Return the largest max|x| / √(σ² + eps) of what the layer normalises together."""
+    if isinstance(layer, nn.LayerNorm):
+        features = x.reshape(-1, math.prod(layer.normalized_shape))
+        var = features.var(axis=1)
+    else:
+        features = np.moveaxis(x, 1, 0).reshape(layer.num_features, -1)
+        uses_batch = layer.training or not layer.track_running_stats
+        var = features.var(axis=1) if uses_batch else layer.running_var
+    return float(np.max(np.abs(features).max(axis=1) / np.sqrt(var + layer.eps)))
 
 
 def built(layer: Layer, library: Callable[[str], Any], done: dict[int, Any]) -> Any:

@@ -24,10 +24,10 @@ def relative_errors(ours: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndar
 def _relative_error(ours: np.ndarray, theirs: np.ndarray, name: str) -> float:
     assert np.shape(ours) == np.shape(theirs), f"{name}: {np.shape(ours)} != {np.shape(theirs)}"
     difference = np.abs(np.subtract(ours, theirs, dtype=np.float64))
-    return float(np.max(difference, initial=0) / _scale(theirs))
+    return float(np.max(difference, initial=0) / scale_of(theirs))
 
 
-def _scale(array: np.ndarray) -> float:
+def scale_of(array: np.ndarray) -> float:
     return max(FLOOR, float(np.max(np.abs(array), initial=0)))
 
 
@@ -74,7 +74,7 @@ def float32_bounds(
         nudged = [_nudged(array, rng) for array in given]
         moved, rounded = evaluate(np.float64, *nudged), evaluate(np.float32, *nudged)
         for name, error in relative_errors(moved, exact).items():
-            effect = max(effect, error * _scale(exact[name]) / NUDGE)
+            effect = max(effect, error * scale_of(exact[name]) / NUDGE)
         for name, error in relative_errors(rounded, moved).items():
             lost[name] = max(lost[name], error)
-    return {name: roundings * UNIT * effect / _scale(array) + 8 * lost[name] for name, array in exact.items()}
+    return {name: roundings * UNIT * effect / scale_of(array) + 8 * lost[name] for name, array in exact.items()}

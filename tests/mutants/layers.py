@@ -112,7 +112,7 @@ DROPOUT = [
         "Dropout: what is kept is not scaled up",
         nn.Dropout,
         "reference",
-        edit(nn.Dropout, "_apply", "1 / (1 - self.p) if", "1.0 if"),
+        edit(nn.Dropout, "_apply", "self.scale", "1.0"),
     ),
     Mutant(
         "Dropout: drops in evaluation",
@@ -136,7 +136,7 @@ DROPOUT = [
         "Dropout: p is the part that is kept",
         nn.Dropout,
         "reference",
-        edit(nn.Dropout, "_apply", "round(self.p *", "round((1 - self.p) *"),
+        edit(nn.Dropout, "_apply", "self.threshold", "2**32 - self.threshold"),
     ),
     Mutant(
         "Dropout: the mask of the last forward, whichever is pulled back",
@@ -153,7 +153,7 @@ SHAPE = [
         "Flatten: in Fortran's order",
         nn.Flatten,
         "torch parity",
-        edit(nn.Flatten, "_forward", "*x.shape[end + 1 :])", "*x.shape[end + 1 :], order='F')"),
+        edit(nn.Flatten, "_forward", "(x.shape))", "(x.shape), order='F')"),
     ),
     Mutant(
         "Flatten: the backward in Fortran's order",

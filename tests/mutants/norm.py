@@ -8,13 +8,13 @@ BATCH_NORM = [
         "BatchNorm1d: backward without the mean of g",
         nn.BatchNorm1d,
         "derivative",
-        edit_kernel("batch_norm_backward", "(dbeta + x_hat * dgamma)", "(x_hat * dgamma)"),
+        edit_kernel("batch_norm_backward", "(dbeta[c] + x_hat * dgamma[c])", "(x_hat * dgamma[c])"),
     ),
     Mutant(
         "BatchNorm1d: backward without the x̂ term",
         nn.BatchNorm1d,
         "derivative",
-        edit_kernel("batch_norm_backward", "(dbeta + x_hat * dgamma)", "dbeta"),
+        edit_kernel("batch_norm_backward", "(dbeta[c] + x_hat * dgamma[c])", "dbeta[c]"),
     ),
     Mutant(
         "BatchNorm1d: backward through the batch's statistics in evaluation",
@@ -26,7 +26,7 @@ BATCH_NORM = [
         "BatchNorm1d: backward without γ",
         nn.BatchNorm1d,
         "torch parity",
-        edit_kernel("batch_norm_backward", "g * (gamma * inv_std)", "g * inv_std"),
+        edit_kernel("batch_norm_backward", "g * (gamma[c] * inv_std[c])", "g * inv_std[c]"),
     ),
     Mutant(
         "BatchNorm1d: dγ = Σ dy x, not Σ dy x̂",

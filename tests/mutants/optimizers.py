@@ -16,7 +16,7 @@ SGD = [
         "SGD: dampening in the first step too",
         optim.SGD,
         "torch parity",
-        edit_kernel("sgd_update", "g if first else", ""),
+        edit_kernel("sgd_update", "g if is_first else", ""),
     ),
     Mutant(
         "SGD: Nesterov's step without the gradient of now",

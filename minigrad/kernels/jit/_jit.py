@@ -3,6 +3,7 @@
 import hashlib
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
@@ -12,8 +13,10 @@ from typing import Any
 import numba
 import numpy as np
 from numba.core.caching import FunctionCache
+from numba.core.runtime.nrt import rtsys
 
 from minigrad.files import user_cache
+from minigrad.kernels.compiling import tell
 
 # Without "nnan" and "ninf": those delete NaN checks, and a NaN loss would go unnoticed.
 FASTMATH = {"nsz", "arcp", "contract", "afn", "reassoc"}
@@ -21,7 +24,7 @@ FASTMATH = {"nsz", "arcp", "contract", "afn", "reassoc"}
 
 @cache
 def cache_directory() -> Path | None:
-    """Return where compiled kernels are kept, or None where no directory can be written.
+    """Return where compiled kernels are kept; None, with a warning, where no directory can be written.
 
     Numba does not notice a change in a function imported from another file, so the directory's name holds a hash
     of all kernel sources and of the versions that compiled them. (Numba itself keys each entry by the CPU.)
@@ -34,20 +37,34 @@ def cache_directory() -> Path | None:
         directory.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=directory):
             return directory
-    except OSError:
+    except OSError as error:
+        warnings.warn(
+            f"cannot write into {directory} ({error.strerror}), so each process compiles its kernels anew; "
+            "MINIGRAD_CACHE=FOLDER names another place",
+            stacklevel=2,
+        )
         return None
 
 
 class _Cache(FunctionCache):
     """Numba's disk cache, where a file that is corrupt or cannot be written means compiling anew, never an error."""
 
+    def _index_key(self, sig: Any, codegen: Any) -> Any:
+        """Leave out what a closure holds: our functions' names are unique, and the directory stands for the sources."""
+        return sig, codegen.magic_tuple()
+
     def load_overload(self, sig: Any, target_context: Any) -> Any:
+        # Not `super().load_overload`, which first imports what compiling needs: more than all else at the start.
         try:
-            return super().load_overload(sig, target_context)
+            rtsys.initialize(target_context)
+            found = self._load_overload(sig, target_context)
         except Exception:
+            found = None
             with suppress(OSError):
                 self.flush()  # a corrupt index would also stop the new code from being kept
-            return None
+        if found is None:
+            tell(self._py_func.__name__.partition("-")[0].lstrip("_"))
+        return found
 
     def save_overload(self, sig: Any, data: Any) -> None:
         with suppress(Exception):
@@ -60,20 +77,23 @@ def jit(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         compiled: Any = numba.njit(**settings)(function)
-        directory = cache_directory()
-        if directory is not None and hasattr(compiled, "_cache"):  # not where the JIT is off
-            compiled._cache = _cache(function, directory)
+        if hasattr(compiled, "_cache"):  # not where the JIT is off
+            keep_on_disk(compiled, function)
         kernel: Callable[..., Any] = compiled
         return kernel
 
     return decorate
 
 
-def _cache(function: Callable[..., Any], directory: Path) -> _Cache:
-    """Return a cache in `directory`: Numba reads its global setting once, when a cache is made."""
+def keep_on_disk(compiled: Any, function: Callable[..., Any]) -> None:
+    """Let what Numba compiles of `function` be kept in, and taken from, our cache directory."""
+    directory = cache_directory()
+    if directory is None:
+        return
     config: Any = numba.config
+    # Numba reads its global setting once, when a cache is made.
     previous, config.CACHE_DIR = config.CACHE_DIR, str(directory)
     try:
-        return _Cache(function)
+        compiled._cache = _Cache(function)
     finally:
         config.CACHE_DIR = previous

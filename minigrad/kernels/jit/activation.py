@@ -3,10 +3,12 @@
 import math
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from minigrad.kernels.jit._jit import jit
-from minigrad.kernels.jit._math import exp
+from minigrad.kernels.jit._math import erf, exp, expm1, log1p, tanh
+from minigrad.kernels.jit._stack import SIZE, room
 
 Array = npt.NDArray[Any]
 
@@ -24,7 +26,8 @@ def relu_backward(dy: Array, y: Array, dx: Array) -> None:
     """Dx = dy where y > 0."""
     zero = y.dtype.type(0)
     for i in range(y.size):
-        dx[i] = zero if y[i] <= zero else dy[i]
+        g = dy[i]  # read in any case: a load under a condition is not packed on every machine
+        dx[i] = zero if y[i] <= zero else g
 
 
 @jit()
@@ -48,23 +51,50 @@ def prelu_forward(x: Array, w: Array, y: Array) -> None:
     """y = x where x > 0, else w_c x; x and y are (N, C, S)."""
     N, C, S = x.shape
     for n in range(N):
-        for c in range(C):
-            for s in range(S):
-                y[n, c, s] = x[n, c, s] if x[n, c, s] > 0 else w[c] * x[n, c, s]
+        if S == 1:  # then the loop over channels is the long one
+            for c in range(C):
+                y[n, c, 0] = x[n, c, 0] if x[n, c, 0] > 0 else w[c] * x[n, c, 0]
+        else:
+            for c in range(C):
+                slope = w[c]
+                for s in range(S):
+                    y[n, c, s] = x[n, c, s] if x[n, c, s] > 0 else slope * x[n, c, s]
 
 
 @jit()
 def prelu_backward(dy: Array, w: Array, x: Array, dw: Array, dx: Array) -> None:
     """Dx = dy where x > 0, else w_c dy; dw_c += sum of x dy where x <= 0."""
     N, C, S = x.shape
+    if S == 1:
+        _prelu_columns_backward(dy.reshape(N, C), w, x.reshape(N, C), dw, dx.reshape(N, C))
+        return
     for c in range(C):
-        total = 0.0
+        slope, total = w[c], 0.0
         for n in range(N):
             for s in range(S):
-                positive = x[n, c, s] > 0
-                dx[n, c, s] = dy[n, c, s] if positive else w[c] * dy[n, c, s]
-                total += 0.0 if positive else x[n, c, s] * dy[n, c, s]
+                v, g = x[n, c, s], dy[n, c, s]
+                dx[n, c, s] = g if v > 0 else slope * g
+                total += 0.0 if v > 0 else v * g
         dw[c] += x.dtype.type(total)
+
+
+@jit()
+def _prelu_columns_backward(dy: Array, w: Array, x: Array, dw: Array, dx: Array) -> None:
+    """The same for (N, C), row by row, a block of columns at a time."""
+    N, C = x.shape
+    sums = room(np.float64)
+    for first in range(0, C, SIZE):
+        last = min(first + SIZE, C)
+        slopes, totals = w[first:last], sums[: last - first]
+        totals[:] = 0
+        for n in range(N):
+            values, given, result = x[n, first:last], dy[n, first:last], dx[n, first:last]
+            for c in range(totals.size):
+                v, g = values[c], given[c]
+                result[c] = g if v > 0 else slopes[c] * g
+                totals[c] += 0.0 if v > 0 else v * g
+        for c in range(totals.size):
+            dw[first + c] += x.dtype.type(totals[c])
 
 
 @jit()
@@ -72,7 +102,7 @@ def elu_forward(x: Array, alpha: float, scale: float, y: Array) -> None:
     """y = scale x where x > 0, else scale alpha (exp(x) - 1)."""
     positive, negative = x.dtype.type(scale), x.dtype.type(scale * alpha)
     for i in range(x.size):
-        y[i] = positive * x[i] if x[i] > 0 else negative * math.expm1(x[i])
+        y[i] = positive * x[i] if x[i] > 0 else negative * expm1(x[i])
 
 
 @jit()
@@ -88,7 +118,7 @@ def gelu_forward(x: Array, y: Array) -> None:
     """y = x (1 + erf(x / sqrt 2)) / 2."""
     half, one, root = x.dtype.type(0.5), x.dtype.type(1), x.dtype.type(math.sqrt(0.5))
     for i in range(x.size):
-        y[i] = half * x[i] * (one + math.erf(x[i] * root))
+        y[i] = half * x[i] * (one + erf(x[i] * root))
 
 
 @jit()
@@ -98,7 +128,7 @@ def gelu_backward(dy: Array, x: Array, dx: Array) -> None:
     density = x.dtype.type(1 / math.sqrt(2 * math.pi))
     for i in range(x.size):
         v = x[i]
-        dx[i] = dy[i] * (half * (one + math.erf(v * root)) + v * density * exp(-half * v * v))
+        dx[i] = dy[i] * (half * (one + erf(v * root)) + v * density * exp(-half * v * v))
 
 
 @jit()
@@ -108,7 +138,7 @@ def gelu_tanh_forward(x: Array, y: Array) -> None:
     root, cubic = x.dtype.type(math.sqrt(2 / math.pi)), x.dtype.type(0.044715)
     for i in range(x.size):
         v = x[i]
-        y[i] = half * v * (one + math.tanh(root * (v + cubic * v * v * v)))
+        y[i] = half * v * (one + tanh(root * (v + cubic * v * v * v)))
 
 
 @jit()
@@ -118,7 +148,7 @@ def gelu_tanh_backward(dy: Array, x: Array, dx: Array) -> None:
     root, cubic = x.dtype.type(math.sqrt(2 / math.pi)), x.dtype.type(0.044715)
     for i in range(x.size):
         v = x[i]
-        t = math.tanh(root * (v + cubic * v * v * v))
+        t = tanh(root * (v + cubic * v * v * v))
         dx[i] = dy[i] * half * (one + t + v * (one - t * t) * root * (one + three * cubic * v * v))
 
 
@@ -143,7 +173,7 @@ def silu_backward(dy: Array, x: Array, dx: Array) -> None:
 def tanh_forward(x: Array, y: Array) -> None:
     """y = tanh(x)."""
     for i in range(x.size):
-        y[i] = math.tanh(x[i])
+        y[i] = tanh(x[i])
 
 
 @jit()
@@ -183,7 +213,8 @@ def hardtanh_backward(dy: Array, low: float, high: float, x: Array, dx: Array) -
     """Dx = dy where low < x < high."""
     low, high, zero = x.dtype.type(low), x.dtype.type(high), x.dtype.type(0)
     for i in range(x.size):
-        dx[i] = zero if x[i] <= low or x[i] >= high else dy[i]
+        g = dy[i]
+        dx[i] = zero if x[i] <= low or x[i] >= high else g
 
 
 @jit()
@@ -192,7 +223,7 @@ def softplus_forward(x: Array, beta: float, threshold: float, y: Array) -> None:
     beta, threshold = x.dtype.type(beta), x.dtype.type(threshold)
     for i in range(x.size):
         z = beta * x[i]
-        y[i] = x[i] if z > threshold else math.log1p(exp(z)) / beta
+        y[i] = x[i] if z > threshold else log1p(exp(z)) / beta
 
 
 @jit()

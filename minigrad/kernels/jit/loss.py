@@ -1,12 +1,11 @@
 """Losses of single elements: `<name>_forward(x, t, ..., losses)` and `<name>_backward(x, t, dlosses, ..., dx)`."""
 
-import math
 from typing import Any
 
 import numpy.typing as npt
 
 from minigrad.kernels.jit._jit import jit
-from minigrad.kernels.jit._math import exp
+from minigrad.kernels.jit._math import exp, log1p
 
 Array = npt.NDArray[Any]
 
@@ -64,7 +63,7 @@ def bce_with_logits_forward(x: Array, t: Array, weight: Array, positive: Array, 
     """-weight (positive t log(sigmoid(x)) + (1 - t) log(1 - sigmoid(x))), without overflow."""
     one, zero = x.dtype.type(1), x.dtype.type(0)
     for i in range(x.size):
-        softplus = math.log1p(exp(-abs(x[i]))) + (-x[i] if x[i] < zero else zero)
+        softplus = log1p(exp(-abs(x[i]))) + (-x[i] if x[i] < zero else zero)
         losses[i] = weight[i] * ((one - t[i]) * x[i] + (one + (positive[i] - one) * t[i]) * softplus)
 
 

@@ -10,26 +10,36 @@ import numpy as np
 import numpy.typing as npt
 
 from minigrad.kernels.jit._jit import jit
+from minigrad.kernels.jit._stack import room
+from minigrad.kernels.jit.move import clear
 
 Array = npt.NDArray[Any]
 
+BLOCK = 256  # columns that are summed at a time
+
 
 @jit()
-def batch_norm_statistics(x: Array, eps: float, mean: Array, var: Array, inv_std: Array) -> None:
-    """Mean, biased variance and 1 / sqrt(variance + eps) of each column of x (M, C)."""
-    M, C = x.shape
-    total, squares = np.zeros(C), np.zeros(C)
-    for m in range(M):
-        for c in range(C):
-            total[c] += x[m, c]
-    total /= M
-    for m in range(M):
-        for c in range(C):
-            squares[c] += (x[m, c] - total[c]) ** 2
-    for c in range(C):
-        mean[c] = total[c]
-        var[c] = squares[c] / M
-        inv_std[c] = 1 / math.sqrt(squares[c] / M + eps)
+def batch_norm_statistics(x: Array, eps: float, first: int, last: int, mean: Array, var: Array, inv_std: Array) -> None:
+    """Mean, biased variance and 1 / sqrt(variance + eps) of these columns of x (M, C)."""
+    M, total, squares = x.shape[0], room(np.float64), room(np.float64)
+    for start in range(first, last, BLOCK):
+        end = min(start + BLOCK, last)
+        clear(total[:BLOCK])
+        clear(squares[:BLOCK])
+        for m in range(M):
+            row = x[m, start:end]
+            for j in range(row.size):
+                total[j] += row[j]
+        for j in range(end - start):
+            total[j] /= M
+        for m in range(M):
+            row = x[m, start:end]
+            for j in range(row.size):
+                squares[j] += (row[j] - total[j]) ** 2
+        for j in range(end - start):
+            mean[start + j] = total[j]
+            var[start + j] = squares[j] / M
+            inv_std[start + j] = 1 / math.sqrt(squares[j] / M + eps)
 
 
 @jit()
@@ -44,13 +54,29 @@ def batch_norm_track(
 
 
 @jit()
-def batch_norm_forward(x: Array, gamma: Array, beta: Array, mean: Array, inv_std: Array, y: Array) -> None:
-    """y = gamma (x - mean) inv_std + beta; x and y are (M, C)."""
-    M, C = x.shape
-    scale = gamma * inv_std
-    for m in range(M):
-        for c in range(C):
-            y[m, c] = (x[m, c] - mean[c]) * scale[c] + beta[c]
+def batch_norm_inv_std(var: Array, eps: float, inv_std: Array) -> None:
+    """1 / sqrt(variance + eps)."""
+    cast = var.dtype.type
+    for c in range(var.size):
+        inv_std[c] = cast(1) / np.sqrt(var[c] + cast(eps))
+
+
+@jit()
+def batch_norm_forward(
+    x: Array, gamma: Array, beta: Array, mean: Array, inv_std: Array, first: int, last: int, y: Array
+) -> None:
+    """y = gamma (x - mean) inv_std + beta in these columns; x and y are (M, C)."""
+    cast = x.dtype.type
+    center, scale, shift = room(cast), room(cast), room(cast)
+    for start in range(first, last, BLOCK):
+        end = min(start + BLOCK, last)
+        for j in range(end - start):
+            c = start + j
+            center[j], scale[j], shift[j] = mean[c], gamma[c] * inv_std[c], beta[c]
+        for m in range(x.shape[0]):
+            row, target = x[m, start:end], y[m, start:end]
+            for j in range(row.size):
+                target[j] = (row[j] - center[j]) * scale[j] + shift[j]
 
 
 @jit()
@@ -61,6 +87,8 @@ def batch_norm_backward(
     mean: Array,
     inv_std: Array,
     uses_batch: bool,
+    first: int,
+    last: int,
     dgamma: Array,
     dbeta: Array,
     dx: Array,
@@ -68,20 +96,28 @@ def batch_norm_backward(
     """With x_hat = (x - mean) inv_std: dgamma = sum(dy x_hat), dbeta = sum(dy), and for g = gamma dy
     dx = (g - mean(g) - x_hat mean(g x_hat)) inv_std, without the two means where the statistics are constants.
     """
-    M, C = x.shape
-    by_x_hat, plain = np.zeros(C), np.zeros(C)
-    for m in range(M):
-        for c in range(C):
-            by_x_hat[c] += dy[m, c] * ((x[m, c] - mean[c]) * inv_std[c])
-            plain[c] += dy[m, c]
-    for c in range(C):
-        dgamma[c] = by_x_hat[c]
-        dbeta[c] = plain[c]
-    share = x.dtype.type(1 / M if uses_batch else 0)
-    scale, offset, slope = gamma * inv_std, dbeta * share, dgamma * inv_std * share
-    for m in range(M):
-        for c in range(C):
-            dx[m, c] = (dy[m, c] - offset[c] - (x[m, c] - mean[c]) * slope[c]) * scale[c]
+    M, cast, by_x, plain = x.shape[0], x.dtype.type, room(np.float64), room(np.float64)
+    center, scale, slope, shift = room(cast), room(cast), room(cast), room(cast)
+    share = cast(1 / M if uses_batch else 0)
+    for start in range(first, last, BLOCK):
+        end = min(start + BLOCK, last)
+        clear(by_x[:BLOCK])
+        clear(plain[:BLOCK])
+        for j in range(end - start):
+            center[j] = mean[start + j]
+        for m in range(M):
+            row, cotangent = x[m, start:end], dy[m, start:end]
+            for j in range(row.size):
+                by_x[j] += cotangent[j] * (row[j] - center[j])
+                plain[j] += cotangent[j]
+        for j in range(end - start):
+            c = start + j
+            dgamma[c], dbeta[c] = by_x[j] * inv_std[c], plain[j]
+            scale[j], slope[j], shift[j] = gamma[c] * inv_std[c], dgamma[c] * inv_std[c] * share, dbeta[c] * share
+        for m in range(M):
+            row, cotangent, target = x[m, start:end], dy[m, start:end], dx[m, start:end]
+            for j in range(row.size):
+                target[j] = (cotangent[j] - shift[j] - (row[j] - center[j]) * slope[j]) * scale[j]
 
 
 @jit()
@@ -102,27 +138,35 @@ def layer_norm_forward(x: Array, gamma: Array, beta: Array, eps: float, mean: Ar
 
 
 @jit()
-def layer_norm_backward(
-    dy: Array, gamma: Array, x: Array, mean: Array, inv_std: Array, dgamma: Array, dbeta: Array, dx: Array
-) -> None:
-    """With x_hat = (x - mean) inv_std: dgamma = sum(dy x_hat), dbeta = sum(dy) over the rows, and for g = gamma dy
-    dx = (g - mean(g) - x_hat mean(g x_hat)) inv_std over each row.
-    """
+def layer_norm_backward(dy: Array, gamma: Array, x: Array, mean: Array, inv_std: Array, dx: Array) -> None:
+    """With x_hat = (x - mean) inv_std, g = gamma dy: dx = (g - mean(g) - x_hat mean(g x_hat)) inv_std, row by row."""
     M, D = x.shape
-    by_x_hat, plain = np.zeros(D), np.zeros(D)
     for m in range(M):
         g_sum, slope_sum = 0.0, 0.0
         for d in range(D):
-            x_hat = (x[m, d] - mean[m]) * inv_std[m]
             g = gamma[d] * dy[m, d]
             g_sum += g
-            slope_sum += g * x_hat
-            by_x_hat[d] += dy[m, d] * x_hat
-            plain[d] += dy[m, d]
+            slope_sum += g * ((x[m, d] - mean[m]) * inv_std[m])
         offset, slope = x.dtype.type(g_sum / D), x.dtype.type(slope_sum / D)
         for d in range(D):
             x_hat = (x[m, d] - mean[m]) * inv_std[m]
             dx[m, d] = (gamma[d] * dy[m, d] - offset - x_hat * slope) * inv_std[m]
-    for d in range(D):
-        dgamma[d] = by_x_hat[d]
-        dbeta[d] = plain[d]
+
+
+@jit()
+def layer_norm_backward_parameters(
+    dy: Array, x: Array, mean: Array, inv_std: Array, first: int, last: int, dgamma: Array, dbeta: Array
+) -> None:
+    """dgamma = sum(dy x_hat), dbeta = sum(dy) over the rows, in these columns."""
+    by_x_hat, plain = room(np.float64), room(np.float64)
+    for start in range(first, last, BLOCK):
+        end = min(start + BLOCK, last)
+        clear(by_x_hat[:BLOCK])
+        clear(plain[:BLOCK])
+        for m in range(x.shape[0]):
+            row, cotangent = x[m, start:end], dy[m, start:end]
+            for j in range(row.size):
+                by_x_hat[j] += cotangent[j] * ((row[j] - mean[m]) * inv_std[m])
+                plain[j] += cotangent[j]
+        for j in range(end - start):
+            dgamma[start + j], dbeta[start + j] = by_x_hat[j], plain[j]

@@ -31,13 +31,13 @@ def sgd_update(
     l1: float,
     nesterov: bool,
     maximize: bool,
-    first: bool,
+    is_first: bool,
 ) -> None:
-    """Update `w` and the optional `momentum_buffer`. In the `first` step the buffer becomes the gradient."""
+    """Update `w` and the optional `momentum_buffer`. In the first step the buffer becomes the gradient."""
     cast = w.dtype.type
     rate, decay, lasso, sign = cast(lr), cast(weight_decay), cast(l1), cast(-1 if maximize else 1)
     # The direction is `ahead * buffer + now * gradient`.
-    keep, take = cast(0 if first else momentum), cast(1 if first else 1 - dampening)
+    keep, take = cast(0 if is_first else momentum), cast(1 if is_first else 1 - dampening)
     ahead, now = cast(momentum if nesterov else 1), cast(1 if nesterov else 0)
     has_momentum = momentum_buffer.size > 0
     for i in range(w.size):

@@ -11,12 +11,12 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 
 
-def batch_norm_statistics(x: Array, eps: float, mean: Array, var: Array, inv_std: Array) -> None:
-    """Mean, biased variance and 1 / sqrt(variance + eps) of each column of x (M, C)."""
-    wide = x.astype(np.float64)
-    mean[...] = wide.mean(axis=0)
-    var[...] = wide.var(axis=0)
-    inv_std[...] = 1 / np.sqrt(wide.var(axis=0) + eps)
+def batch_norm_statistics(x: Array, eps: float, first: int, last: int, mean: Array, var: Array, inv_std: Array) -> None:
+    """Mean, biased variance and 1 / sqrt(variance + eps) of these columns of x (M, C)."""
+    wide = x[:, first:last].astype(np.float64)
+    mean[first:last] = wide.mean(axis=0)
+    var[first:last] = wide.var(axis=0)
+    inv_std[first:last] = 1 / np.sqrt(wide.var(axis=0) + eps)
 
 
 def batch_norm_track(
@@ -27,9 +27,17 @@ def batch_norm_track(
     running_var += running_var.dtype.type(share) * (running_var.dtype.type(unbias) * var - running_var)
 
 
-def batch_norm_forward(x: Array, gamma: Array, beta: Array, mean: Array, inv_std: Array, y: Array) -> None:
-    """y = gamma (x - mean) inv_std + beta; x and y are (M, C)."""
-    y[...] = (x - mean) * (inv_std * gamma) + beta
+def batch_norm_inv_std(var: Array, eps: float, inv_std: Array) -> None:
+    """1 / sqrt(variance + eps)."""
+    inv_std[...] = 1 / np.sqrt(var + var.dtype.type(eps))
+
+
+def batch_norm_forward(
+    x: Array, gamma: Array, beta: Array, mean: Array, inv_std: Array, first: int, last: int, y: Array
+) -> None:
+    """y = gamma (x - mean) inv_std + beta in these columns; x and y are (M, C)."""
+    c = slice(first, last)
+    y[:, c] = (x[:, c] - mean[c]) * (inv_std[c] * gamma[c]) + beta[c]
 
 
 def batch_norm_backward(
@@ -39,6 +47,8 @@ def batch_norm_backward(
     mean: Array,
     inv_std: Array,
     uses_batch: bool,
+    first: int,
+    last: int,
     dgamma: Array,
     dbeta: Array,
     dx: Array,
@@ -46,11 +56,12 @@ def batch_norm_backward(
     """With x_hat = (x - mean) inv_std: dgamma = sum(dy x_hat), dbeta = sum(dy), and for g = gamma dy
     dx = (g - mean(g) - x_hat mean(g x_hat)) inv_std, without the two means where the statistics are constants.
     """
-    x_hat = (x - mean) * inv_std
-    dgamma[...] = (dy * x_hat).sum(axis=0, dtype=np.float64)
-    dbeta[...] = dy.sum(axis=0, dtype=np.float64)
-    g = dy - (dbeta + x_hat * dgamma) / x.dtype.type(len(x)) if uses_batch else dy
-    dx[...] = g * (gamma * inv_std)
+    c = slice(first, last)
+    x_hat, dy = (x[:, c] - mean[c]) * inv_std[c], dy[:, c]
+    dgamma[c] = (dy * x_hat).sum(axis=0, dtype=np.float64)
+    dbeta[c] = dy.sum(axis=0, dtype=np.float64)
+    g = dy - (dbeta[c] + x_hat * dgamma[c]) / x.dtype.type(len(x)) if uses_batch else dy
+    dx[:, c] = g * (gamma[c] * inv_std[c])
 
 
 def layer_norm_forward(x: Array, gamma: Array, beta: Array, eps: float, mean: Array, inv_std: Array, y: Array) -> None:
@@ -61,15 +72,19 @@ def layer_norm_forward(x: Array, gamma: Array, beta: Array, eps: float, mean: Ar
     y[...] = (x - mean[:, None]) * inv_std[:, None] * gamma + beta
 
 
-def layer_norm_backward(
-    dy: Array, gamma: Array, x: Array, mean: Array, inv_std: Array, dgamma: Array, dbeta: Array, dx: Array
-) -> None:
-    """With x_hat = (x - mean) inv_std: dgamma = sum(dy x_hat), dbeta = sum(dy) over the rows, and for g = gamma dy
-    dx = (g - mean(g) - x_hat mean(g x_hat)) inv_std over each row.
-    """
+def layer_norm_backward(dy: Array, gamma: Array, x: Array, mean: Array, inv_std: Array, dx: Array) -> None:
+    """With x_hat = (x - mean) inv_std, g = gamma dy: dx = (g - mean(g) - x_hat mean(g x_hat)) inv_std, row by row."""
     x_hat = (x - mean[:, None]) * inv_std[:, None]
-    dgamma[...] = (dy * x_hat).sum(axis=0, dtype=np.float64)
-    dbeta[...] = dy.sum(axis=0, dtype=np.float64)
     g = (gamma * dy).astype(np.float64)
     slope = (g * x_hat).mean(axis=1, keepdims=True)
     dx[...] = (g - g.mean(axis=1, keepdims=True) - x_hat * slope) * inv_std[:, None]
+
+
+def layer_norm_backward_parameters(
+    dy: Array, x: Array, mean: Array, inv_std: Array, first: int, last: int, dgamma: Array, dbeta: Array
+) -> None:
+    """dgamma = sum(dy x_hat), dbeta = sum(dy) over the rows, in these columns."""
+    c = slice(first, last)
+    x_hat = (x[:, c] - mean[:, None]) * inv_std[:, None]
+    dgamma[c] = (dy[:, c] * x_hat).sum(axis=0, dtype=np.float64)
+    dbeta[c] = dy[:, c].sum(axis=0, dtype=np.float64)

@@ -27,12 +27,12 @@ def sgd_update(
     l1: float,
     nesterov: bool,
     maximize: bool,
-    first: bool,
+    is_first: bool,
 ) -> None:
-    """Update `w` and the optional `momentum_buffer`. In the `first` step the buffer becomes the gradient."""
+    """Update `w` and the optional `momentum_buffer`. In the first step the buffer becomes the gradient."""
     g = (-grad if maximize else grad) + _penalty(w, weight_decay, l1)
     if momentum_buffer.size:
-        momentum_buffer[...] = g if first else momentum * momentum_buffer + (1 - dampening) * g
+        momentum_buffer[...] = g if is_first else momentum * momentum_buffer + (1 - dampening) * g
         g = g + momentum * momentum_buffer if nesterov else momentum_buffer
     w -= lr * g
 

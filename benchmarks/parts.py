@@ -1,0 +1,14 @@
+"""The parts of the suite. Each is a module with `measure(rounds)` and `table(result)`."""
+
+from types import ModuleType
+
+from benchmarks import epoch, gemm, inference, processes, step, time_to_accuracy
+
+PARTS: dict[str, ModuleType] = {
+    "step": step,
+    "epoch": epoch,
+    "time_to_accuracy": time_to_accuracy,
+    "inference": inference,
+    "processes": processes,
+    "gemm": gemm,
+}

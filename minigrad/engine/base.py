@@ -1,0 +1,127 @@
+"""TrainingStep: what a training step is, compiled or not."""
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from minigrad.nn import Loss, Module
+from minigrad.nn.parameter import Array, Parameter
+from minigrad.optim import LRScheduler, Optimizer
+
+
+class EpochResult(NamedTuple):
+    """What an epoch, or a part of one, came to.
+
+    Arguments:
+        losses: of each step.
+        samples: in each step.
+        correct: how many samples had the largest output at their class; None where that has no meaning.
+    """
+
+    losses: Array
+    samples: Array
+    correct: int | None
+
+
+class TrainingStep(ABC):
+    """A training step of one model, with one loss and one optimizer.
+
+    Arguments:
+        model: to train, in the modes in which its layers are.
+        loss: of reduction "mean" or "sum".
+        optimizer: over parameters of the model.
+        batch_size: samples in a step of an epoch.
+        clip_norm: if given, the largest joint L2 norm of the gradients of what the optimizer trains.
+
+    Raises:
+        ValueError: for a loss without a reduction, or numbers out of range.
+    """
+
+    def __init__(
+        self, model: Module, loss: Loss, optimizer: Optimizer, batch_size: int = 64, clip_norm: float | None = None
+    ) -> None:
+        if loss.reduction not in ("mean", "sum"):
+            raise ValueError(f"compile: want a loss with reduction 'mean' or 'sum', got {loss.reduction!r}")
+        if batch_size < 1:
+            raise ValueError(f"compile: want a batch_size of at least 1, got {batch_size}")
+        if clip_norm is not None and not clip_norm > 0:
+            raise ValueError(f"compile: want a positive clip_norm, got {clip_norm}")
+        self.model, self.loss, self.optimizer = model, loss, optimizer
+        self.batch_size, self.clip_norm = batch_size, clip_norm
+        self.parameters = list(model.parameters())
+
+    @property
+    def trained(self) -> list[Parameter]:
+        """The parameters that the optimizer changes: only their gradients count, and are clipped."""
+        return [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+
+    @abstractmethod
+    def __call__(self, x: Array, y: npt.ArrayLike) -> float:
+        """Do one step on a batch of any size, and return its loss.
+
+        Arguments:
+            x: what the model takes.
+            y: what the loss takes as its target.
+        """
+
+    @abstractmethod
+    def _run_epoch(
+        self, x: Array, y: Array, order: Array, mean: float, std: float, schedule: LRScheduler | None, stops: bool
+    ) -> EpochResult:
+        """Train on the samples `order` of x and y."""
+
+    def epoch(
+        self,
+        x: Array,
+        y: npt.ArrayLike,
+        order: npt.ArrayLike | None = None,
+        *,
+        mean: float = 0.0,
+        std: float = 1.0,
+        schedule: LRScheduler | None = None,
+    ) -> float:
+        """Train on all samples once, and return the mean loss of a sample.
+
+        Each batch is gathered, converted and normalised as a `data.Loader` does it.
+
+        Arguments:
+            x: samples in memory: bytes, which become floats (x/255 - mean)/std, or floats.
+            y: their targets.
+            order: the numbers of the samples in the order in which they are taken; by default as they lie.
+            mean: subtracted from x.
+            std: then divided by.
+            schedule: if given, stepped after each step.
+
+        Raises:
+            ValueError: for samples and targets that differ in number, or an order that leads out of them.
+        """
+        result = self.run_epoch(x, y, order, mean=mean, std=std, schedule=schedule)
+        weights = result.samples if self.loss.reduction == "mean" else np.ones(len(result.losses))
+        return float(result.losses @ weights / result.samples.sum())
+
+    def run_epoch(
+        self,
+        x: Array,
+        y: npt.ArrayLike,
+        order: npt.ArrayLike | None = None,
+        *,
+        mean: float = 0.0,
+        std: float = 1.0,
+        schedule: LRScheduler | None = None,
+        stop_on_nan: bool = False,
+    ) -> EpochResult:
+        """Do what `epoch` does, and return what came of each step.
+
+        With `stop_on_nan`, a loss that is NaN or infinite ends it before its update: that loss is the last one.
+        """
+        x, y = np.ascontiguousarray(x), np.asarray(y)
+        order = np.arange(len(x)) if order is None else np.ascontiguousarray(order, np.int64)
+        if len(x) != len(y):
+            raise ValueError(f"epoch: want as many targets as samples, got {len(y)} and {len(x)}")
+        if order.ndim != 1 or order.size == 0 or order.min() < 0 or order.max() >= len(x):
+            raise ValueError(f"epoch: want an order of numbers in [0, {len(x)}), not empty")
+        if not std > 0:
+            raise ValueError(f"epoch: want std > 0, got {std}")
+        return self._run_epoch(x, y, order, mean, std, schedule, stop_on_nan)

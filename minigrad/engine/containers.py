@@ -1,0 +1,109 @@
+"""The lowerings of the containers."""
+
+import math
+
+from minigrad import nn
+from minigrad.engine.layers import is_dropping, relu_dropout
+from minigrad.engine.lowering import Lowering, Pull, lowers
+from minigrad.engine.memory import Memory, Shape, cut
+from minigrad.nn import Module
+
+
+@lowers(nn.Sequential)
+def sequential(b: Lowering, chain: nn.Sequential, x: Memory) -> tuple[Memory, Pull]:
+    """Each layer's output is the next one's input. The backward ends at the first layer that is trained."""
+    pulls: list[tuple[bool, Pull]] = []
+    layers = list(chain)
+    while layers:
+        layer = layers.pop(0)
+        behind = layers[0] if layers else None
+        if type(layer) is nn.ReLU and behind is not None and is_dropping(behind):
+            x, pull = relu_dropout(b, behind, x)
+            del layers[0]
+        else:
+            x, pull = b.lower(layer, x)
+        pulls.append((b.is_trained(layer), pull))
+
+    def pull_all(dy: Memory, wants_dx: bool) -> Memory:
+        wanted = [wants_dx]
+        for is_trained, _ in pulls:
+            wanted.append(wanted[-1] or is_trained)
+        for i in range(len(pulls) - 1, -1, -1):
+            if wanted[i + 1]:
+                dy = pulls[i][1](dy, wanted[i])
+        return dy
+
+    return x, pull_all
+
+
+@lowers(nn.Sum)
+def sum_(b: Lowering, layer: nn.Sum, x: Memory) -> tuple[Memory, Pull]:
+    """Branches over one input, added."""
+    return _added(b, list(layer), x)
+
+
+@lowers(nn.Residual)
+def residual(b: Lowering, layer: nn.Residual, x: Memory) -> tuple[Memory, Pull]:
+    """y = body(x) + shortcut(x)."""
+    return _added(b, [layer.body, layer.shortcut], x)
+
+
+def _added(b: Lowering, branches: list[Module], x: Memory) -> tuple[Memory, Pull]:
+    outputs, pulls = zip(*(b.lower(branch, x) for branch in branches), strict=True)
+
+    def pull_all(dy: Memory, wants_dx: bool) -> Memory:
+        return _pull_branches(b, branches, list(pulls), [dy] * len(pulls), x, wants_dx)
+
+    return _add_all(b, list(outputs)), pull_all
+
+
+@lowers(nn.Concat)
+def concat(b: Lowering, layer: nn.Concat, x: Memory) -> tuple[Memory, Pull]:
+    """Branches over one input, side by side along one axis."""
+    outputs, pulls = zip(*(b.lower(branch, x) for branch in layer), strict=True)
+    axis = layer.axis % len(outputs[0].shape)
+    shapes = [output.shape for output in outputs]
+    shape = (*shapes[0][:axis], sum(part[axis] for part in shapes), *shapes[0][axis + 1 :])
+    y = b.buffer(shape, outputs[0].dtype, "y")
+    column = 0
+    for output in outputs:
+        part = _matrix(output, axis)
+        b.emit("put_columns", cut(part), column, cut(_matrix(y, axis)))
+        column += part.shape[1]
+
+    def pull_all(dy: Memory, wants_dx: bool) -> Memory:
+        parts: list[Memory] = []
+        column = 0
+        for part_shape in shapes:
+            part = b.buffer(part_shape, dy.dtype, "dy")
+            b.emit("take_columns", cut(_matrix(dy, axis)), column, cut(_matrix(part, axis)))
+            column += math.prod(part_shape[axis:])
+            parts.append(part)
+        return _pull_branches(b, list(layer), list(pulls), parts, x, wants_dx)
+
+    return y, pull_all
+
+
+def _matrix(memory: Memory, axis: int) -> Memory:
+    """Return an array as a matrix whose columns hold all from `axis` on."""
+    shape: Shape = memory.shape
+    return memory.reshape(math.prod(shape[:axis]), math.prod(shape[axis:]))
+
+
+def _pull_branches(
+    b: Lowering, branches: list[Module], pulls: list[Pull], cotangents: list[Memory], x: Memory, wants_dx: bool
+) -> Memory:
+    parts = [
+        pull(dy, wants_dx)
+        for branch, pull, dy in zip(branches, pulls, cotangents, strict=True)
+        if wants_dx or b.is_trained(branch)
+    ]
+    return _add_all(b, parts) if wants_dx else x
+
+
+def _add_all(b: Lowering, parts: list[Memory]) -> Memory:
+    total = parts[0]
+    for part in parts[1:]:
+        both, total = total, b.like(part, "sum")
+        b.emit("add", cut(both.reshape(-1)), cut(part.reshape(-1)), cut(total.reshape(-1)))
+    return total

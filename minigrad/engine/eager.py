@@ -1,0 +1,49 @@
+"""EagerStep: the training step without compiling, for layers of one's own, and where there is no Numba."""
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from minigrad.data import Loader
+from minigrad.engine.base import EpochResult, TrainingStep
+from minigrad.nn.parameter import Array
+from minigrad.optim import LRScheduler, clip_grad_norm_
+
+
+class EagerStep(TrainingStep):
+    """A training step, layer by layer."""
+
+    def __call__(self, x: Array, y: npt.ArrayLike) -> float:
+        """Do one step on a batch of any size, and return its loss."""
+        return self._step(x, np.asarray(y))[0]
+
+    def _step(self, x: Array, y: Array, stops: bool = False) -> tuple[float, Array]:
+        self.optimizer.zero_grad()
+        outputs, pull_model = self.model.vjp(x)
+        value, pull_loss = self.loss.vjp(outputs, y)
+        if stops and not math.isfinite(value):
+            return float(value), outputs
+        pull_model(pull_loss(), input_grad=False)
+        if self.clip_norm is not None:
+            clip_grad_norm_(self.trained, self.clip_norm)
+        self.optimizer.step()
+        return float(value), outputs
+
+    def _run_epoch(
+        self, x: Array, y: Array, order: Array, mean: float, std: float, schedule: LRScheduler | None, stops: bool
+    ) -> EpochResult:
+        loader = Loader((x, y), self.batch_size, mean=mean, std=std)
+        losses, samples, correct, has_classes = [], [], 0, False
+        for start in range(0, len(order), self.batch_size):
+            x_batch, y_batch = loader.batch(order[start : start + self.batch_size])
+            value, outputs = self._step(x_batch, y_batch, stops)
+            has_classes = outputs.ndim == 2 and y_batch.ndim == 1 and y_batch.dtype.kind in "iu"
+            correct += int(np.count_nonzero(outputs.argmax(axis=1) == y_batch)) if has_classes else 0
+            losses.append(value)
+            samples.append(len(x_batch))
+            if stops and not math.isfinite(value):
+                break
+            if schedule is not None:
+                schedule.step()
+        return EpochResult(np.array(losses), np.array(samples), correct if has_classes else None)

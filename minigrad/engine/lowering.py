@@ -1,0 +1,226 @@
+"""Lowering: a model becomes instructions, layer by layer.
+
+A lowering is a function of one kind of layer: it emits the forward's instructions and returns the output and a
+function that emits the backward's, in the same words as `Module.vjp`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from minigrad.engine.memory import Array, Buffer, Cell, Memory, Shape, Slot, cut
+from minigrad.engine.program import Builder
+from minigrad.nn import Module, Parameter
+from minigrad.optim import LRScheduler
+
+T = TypeVar("T")
+
+Pull = Callable[[Memory, bool], Memory]
+"""`pull(dy, wants_dx) -> dx`: emits a backward. What it returns has no meaning where dx is not wanted."""
+
+OPTIONS = 16  # of one group, at most
+CHAINED_FROM = 32768  # elements of a weight: fewer stay in the cache until the end of the step anyway
+
+_LOWERINGS: dict[type[Any], Callable[..., Any]] = {}
+
+
+def lowers(*kinds: type[Any]) -> Callable[[Callable[..., T]], Callable[..., T]]:
+    """Declare a function as the lowering of these classes. It does not hold for classes derived from them."""
+
+    def declare(function: Callable[..., T]) -> Callable[..., T]:
+        _LOWERINGS.update(dict.fromkeys(kinds, function))
+        return function
+
+    return declare
+
+
+def lowering_of(part: object) -> Callable[..., Any]:
+    """Return the lowering of a module, a loss or an optimizer."""
+    return _LOWERINGS[type(part)]
+
+
+def has_lowering(part: object) -> bool:
+    """Return whether a module (but for its children), a loss or an optimizer can be compiled."""
+    return type(part) in _LOWERINGS
+
+
+class Check(NamedTuple):
+    """What must hold for the indices of a batch: all in [0, end), but for the ignored one."""
+
+    name: str
+    end: int
+    message: str
+    ignored: int | None
+
+    def __call__(self, index: Array) -> None:
+        """Raise the error that a layer or loss would raise."""
+        # Negative numbers are large without their sign.
+        if index.size and index.view(np.uint64).max() >= self.end:
+            kept = index if self.ignored is None else index[index != self.ignored]
+            if kept.size and (kept.min() < 0 or kept.max() >= self.end):
+                raise ValueError(f"{self.message}, got {kept.min()} to {kept.max()}")
+
+
+class Options:
+    """Numbers of the optimizer that are read anew for each step, side by side in memory.
+
+    Arguments:
+        size: how many there may be.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.row = np.zeros(size)
+        self._reads: list[Callable[[], float]] = []
+
+    def cell(self, read: Callable[[], float], name: str) -> Cell:
+        """Return a cell for what `read` returns."""
+        number = len(self._reads)
+        self._reads.append(read)
+        cell = Cell(0.0, name)
+        cell.array = self.row[number : number + 1]
+        return cell
+
+    def read(self) -> None:
+        """Bring all up to date."""
+        for number, read in enumerate(self._reads):
+            self.row[number] = read()
+
+    def table(self, steps: int, schedule: LRScheduler | None) -> Array:
+        """Return a row for each step, and let the schedule do so many."""
+        self.read()
+        table = np.tile(self.row, (steps, 1))
+        if schedule is not None:
+            for step in range(steps):
+                self.read()
+                table[step] = self.row
+                schedule.step()
+        return table
+
+
+class Lowering(Builder):
+    """The instructions of a model so far, and what the model's state has to do with them.
+
+    Arguments:
+        model: what is lowered.
+        trained: the parameters whose gradients are wanted.
+        groups: of the optimizer.
+
+    Attributes:
+        before: called before each run, to bring state of Python objects into the program's cells.
+        after: called after each run, to bring it back.
+        options: of the optimizer.
+        checks: what must hold for a batch.
+        chain_update: emits the update of a parameter behind the instruction that has made its gradient, row by row.
+            None where the gradients have to be complete first.
+    """
+
+    def __init__(self, model: Module, trained: Iterable[Parameter] = (), groups: int = 0) -> None:
+        super().__init__()
+        self.model = model
+        self.trained = {id(parameter): parameter for parameter in trained}
+        self.before: list[Callable[[], None]] = []
+        self.after: list[Callable[[], None]] = []
+        self.checks: list[Check] = []
+        self.options = Options(OPTIONS * groups)
+        self.before.append(self.options.read)
+        self.chain_update: Callable[[Parameter, int], None] | None = None
+        self._uses = Counter(id(p) for _, module in model.named_modules() for p in module.own_parameters())
+        self._with_gradient: set[int] = set()
+        self._counters: dict[int, Cell] = {}
+
+    def check(self, index: Memory, end: int, message: str, ignored: int | None = None) -> None:
+        """Let a batch be refused whose indices are not below `end`, or `ignored`."""
+        if isinstance(index, (Buffer, Slot)):
+            self.checks.append(Check(index.name, end, message, ignored))
+
+    def counter(self, owner: Any, name: str) -> Cell:
+        """Return the cell of an integer attribute, the same one at each call, which is written back after each run."""
+        if id(owner) not in self._counters:
+            cell = self._counters[id(owner)] = Cell(0, name)
+            self.before.append(lambda: cell.array.fill(getattr(owner, name)))
+            self.after.append(lambda: setattr(owner, name, int(cell.array[0])))
+        return self._counters[id(owner)]
+
+    def lower(self, module: Module, x: Memory) -> tuple[Memory, Pull]:
+        """Emit a module's forward; return its output and what emits its backward."""
+        output, pull = lowering_of(module)(self, module, x)
+        return output, pull
+
+    def is_trained(self, module: Module) -> bool:
+        """Return whether a gradient of a parameter in this module is wanted."""
+        return any(id(parameter) in self.trained for parameter in module.parameters())
+
+    def like(self, x: Memory, name: str, dtype: npt.DTypeLike | None = None) -> Memory:
+        """Return new memory of the form of x."""
+        return self.buffer(x.shape, dtype or x.dtype, name)
+
+    def wants(self, parameter: Parameter | None) -> bool:
+        """Return whether the gradient of this parameter is wanted."""
+        return parameter is not None and id(parameter) in self.trained
+
+    def begin_gradient(self, parameter: Parameter) -> bool:
+        """Note that a gradient is written; return whether it is added to what is there."""
+        is_added = id(parameter) in self._with_gradient
+        self._with_gradient.add(id(parameter))
+        return is_added
+
+    def can_chain(self, parameter: Parameter) -> bool:
+        """Return whether the update of this parameter may follow its gradient row by row, and is worth it."""
+        is_whole = self._uses[id(parameter)] == 1
+        return self.chain_update is not None and is_whole and parameter.size >= CHAINED_FROM
+
+    @contextmanager
+    def gradient(self, parameter: Parameter | None, shape: Shape, dtype: npt.DTypeLike) -> Iterator[Memory]:
+        """Give memory to write a gradient into; what is not the first one is added to the parameter's afterwards."""
+        if parameter is None or not self.wants(parameter):
+            yield self.buffer(shape, dtype, "unused")
+        elif not self.begin_gradient(parameter):
+            yield parameter.grad.reshape(shape)
+        else:
+            more = self.buffer(shape, dtype, "more")
+            yield more
+            self.emit("accumulate", cut(more.reshape(-1)), cut(parameter.grad.reshape(-1)))
+
+    def summed_gradient(self, parameter: Parameter) -> Array:
+        """Return the parameter's gradient for a kernel that adds to it; zero if nothing has been added yet."""
+        if not self.begin_gradient(parameter):
+            self.emit("clear", cut(parameter.grad.reshape(-1)))
+        return parameter.grad
+
+    def clear_others(self) -> None:
+        """Emit that the trained parameters which the model does not use have no gradient."""
+        for key, parameter in self.trained.items():
+            if key not in self._with_gradient:
+                self.summed_gradient(parameter)
+
+    def to_rows(self, x: Memory, axis: int) -> Memory:
+        """Return the vectors of x along `axis` as the rows of a matrix."""
+        axis %= len(x.shape)
+        before, length, behind = _around(x.shape, axis)
+        if behind == 1:
+            return x.reshape(before, length)
+        rows = self.buffer((before, behind, length), x.dtype, "rows")
+        self.emit("swap_axes", cut(x.reshape(before, length, behind)), cut(rows))
+        return rows.reshape(before * behind, length)
+
+    def from_rows(self, rows: Memory, shape: Shape, axis: int) -> Memory:
+        """Return the array of `shape` of which `rows` is `to_rows(..., axis)`."""
+        axis %= len(shape)
+        before, length, behind = _around(shape, axis)
+        if behind == 1:
+            return rows.reshape(*shape)
+        x = self.buffer(shape, rows.dtype, "x")
+        self.emit("swap_axes", cut(rows.reshape(before, behind, length)), cut(x.reshape(before, length, behind)))
+        return x
+
+
+def _around(shape: Shape, axis: int) -> tuple[int, int, int]:
+    """Return the product of the lengths before an axis, its own, and that behind it."""
+    before, behind = (int(np.prod(part, dtype=int)) for part in (shape[:axis], shape[axis + 1 :]))
+    return before, shape[axis], behind

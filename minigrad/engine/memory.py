@@ -1,0 +1,110 @@
+"""What the operands of an instruction are: memory of the arena, arrays that are given, scalars in cells."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+Shape = tuple[int, ...]
+
+
+class Buffer:
+    """Memory of a program's arena. `reshape` and `part` give the same memory in another form.
+
+    Arguments:
+        shape: its shape.
+        dtype: its dtype.
+        name: for people.
+        root: the buffer that this one is another form of.
+        start: bytes from the root's beginning.
+    """
+
+    def __init__(
+        self, shape: Shape, dtype: npt.DTypeLike, name: str, root: Buffer | None = None, start: int = 0
+    ) -> None:
+        self.shape, self.dtype, self.name = shape, np.dtype(dtype), name
+        self.root, self.start = self if root is None else root, start
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes."""
+        return self.size * self.dtype.itemsize
+
+    def reshape(self, *shape: int) -> Buffer:
+        """Return the same memory in another shape, with at most one -1."""
+        return Buffer(_completed(shape, self.size), self.dtype, self.name, self.root, self.start)
+
+    def part(self, start: int, length: int) -> Buffer:
+        """Return so many elements of a vector from `start` on."""
+        return Buffer((length,), self.dtype, self.name, self.root, self.start + start * self.dtype.itemsize)
+
+
+class Slot:
+    """An array that is given anew at each call: the batch. Its address is filled in then."""
+
+    def __init__(self, shape: Shape, dtype: npt.DTypeLike, name: str) -> None:
+        self.shape, self.dtype, self.name = shape, np.dtype(dtype), name
+        self.places: list[tuple[Array, int]] = []
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return math.prod(self.shape)
+
+    def reshape(self, *shape: int) -> Slot:
+        """Return the same array in another shape, with at most one -1."""
+        other = Slot(_completed(shape, self.size), self.dtype, self.name)
+        other.places = self.places
+        return other
+
+    def fill(self, array: Array) -> None:
+        """Take this array from now on, which the caller has to keep."""
+        address = array.ctypes.data
+        for words, at in self.places:
+            words[at] = address
+
+
+def _completed(shape: Shape, size: int) -> Shape:
+    """Return a shape of so many elements whose -1 stands for what is missing."""
+    known = math.prod(length for length in shape if length >= 0)
+    return tuple(length if length >= 0 else size // known for length in shape)
+
+
+class Cell:
+    """A scalar that changes between steps. `array` is its memory, one element."""
+
+    def __init__(self, value: float = 0, name: str = "") -> None:
+        self.array = np.array([value], np.float64 if isinstance(value, float) else np.int64)
+        self.name = name
+
+
+Memory = Buffer | Slot | Array
+Operand = Memory | Cell | float
+
+
+@dataclass(frozen=True)
+class Cut:
+    """An operand that is divided along its first axis, in units of so many elements."""
+
+    memory: Memory
+    unit: int = 1
+
+
+def cut(memory: Memory, unit: int = 1) -> Cut:
+    """Return an operand of which each thread gets its part along the first axis.
+
+    Arguments:
+        memory: an array.
+        unit: of a vector: how many elements belong to one of what is divided.
+    """
+    return Cut(memory, unit)

@@ -1,0 +1,113 @@
+"""CompiledStep: a training step, or a whole epoch, as one native call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from minigrad.engine.base import EpochResult, TrainingStep
+from minigrad.engine.memory import Array
+from minigrad.engine.program import keep_last
+from minigrad.engine.threads import get_num_threads
+from minigrad.engine.training import Source, TrainingProgram
+from minigrad.engine.trial import try_batch
+from minigrad.nn import BatchNorm1d, CrossEntropyLoss, Loss, Module, NLLLoss
+from minigrad.optim import LRScheduler, Optimizer
+
+# Options of a group that decide which state there is.
+STRUCTURE = ("momentum", "amsgrad", "centered")
+
+
+class CompiledStep(TrainingStep):
+    """A training step compiled for one model, loss and optimizer, all of which have a lowering.
+
+    The parameters stay the model's own, so evaluation, `state_dict` and everything else see them as they are after
+    each step. What belongs to the training goes on as in the eager step: running statistics, dropout masks, the
+    optimizer's state, and its options, which are read anew at each call. Options of layers and loss are those at the
+    first call. What lies in the gradients is not defined.
+
+    `print` shows the programs made so far: one for each form that a batch has had.
+    """
+
+    def __init__(
+        self, model: Module, loss: Loss, optimizer: Optimizer, batch_size: int = 64, clip_norm: float | None = None
+    ) -> None:
+        super().__init__(model, loss, optimizer, batch_size, clip_norm)
+        self._modules = list(model.modules())
+        self._tracking = [m for m in self._modules if isinstance(m, BatchNorm1d) and m.track_running_stats]
+        self._programs: dict[Any, TrainingProgram] = {}
+
+    def __call__(self, x: Array, y: npt.ArrayLike) -> float:
+        """Do one step on a batch of any size, and return its loss."""
+        x, y = _readable(_wide(np.asarray(x))), self._target(x, np.asarray(y))
+        return self._program(x, y).step(x, y, get_num_threads())
+
+    def _run_epoch(
+        self, x: Array, y: Array, order: Array, mean: float, std: float, schedule: LRScheduler | None, stops: bool
+    ) -> EpochResult:
+        source = Source(_readable(x if x.dtype == np.uint8 else _wide(x)), self._target(x, y), mean, std)
+        losses: list[Array] = []
+        samples, correct = [], []
+        full, rest = divmod(len(order), self.batch_size)
+        for size, steps in ((self.batch_size, full), (rest, min(rest, 1))):
+            if steps and not (stops and losses and not np.isfinite(losses[0][-1])):
+                part, order = order[: size * steps], order[size * steps :]
+                program = self._program(source.batch(part[:size]), source.y[part[:size]], source)
+                losses.append(program.epoch(source, part, steps, schedule, stops, get_num_threads()))
+                samples.append(np.full(len(losses[-1]), size))
+                correct.append(program.correct)
+        known = [number for number in correct if number is not None]
+        return EpochResult(np.concatenate(losses), np.concatenate(samples), sum(known) if known else None)
+
+    def _program(self, x: Array, y: Array, source: Source | None = None) -> TrainingProgram:
+        """Return the program for batches of this form, and for model and optimizer as they are now."""
+        form = (x.shape, x.dtype, y.shape, y.dtype, source and source.form)
+        program = self._programs.get((form, self._fingerprint()))
+        if program is None:
+            self.optimizer._gather()
+            try_batch(self.model, self.loss, x, y)
+            program = TrainingProgram(self, x, y, source)
+            # Only now: the optimizer's state is made with its first program.
+            program.arrays = self._arrays()
+            keep_last(self._programs, (form, self._fingerprint()), program)
+        return program
+
+    def _arrays(self) -> list[Array]:
+        """Return the arrays whose places are in a program."""
+        blocks = [block for blocks in self.optimizer._blocks for block in blocks]
+        arrays = [parameter.data for parameter in self.parameters]
+        for norm in self._tracking:
+            arrays += [norm.running_mean, norm.running_var, norm.num_batches_tracked]
+        return arrays + [array for block in blocks for array in (block.data, *block.state.values())]
+
+    def _fingerprint(self) -> tuple[Any, ...]:
+        """Return what a program depends on: where parameters and state lie, and the modes of the layers."""
+        return (
+            *map(id, self._arrays()),
+            *[module.training for module in self._modules],
+            *[bool(group.get(name)) for group in self.optimizer.param_groups for name in STRUCTURE],
+        )
+
+    def _target(self, x: Array, y: Array) -> Array:
+        """Return the target as the kernels read it: class indices as int64, all else in the dtype of the outputs."""
+        if y.dtype.kind in "iu" and isinstance(self.loss, (NLLLoss, CrossEntropyLoss)):
+            return _readable(_wide(y))
+        floats = x.dtype if x.dtype.kind == "f" or not self.parameters else self.parameters[0].dtype
+        return _readable(y.astype(floats, copy=False)) if y.dtype.kind in "fiub" else y
+
+    def __repr__(self) -> str:
+        if not self._programs:
+            return f"CompiledStep(batch_size={self.batch_size}), no program yet: it is made for the first batch"
+        return "\n\n".join(str(program) for program in self._programs.values())
+
+
+def _wide(x: Array) -> Array:
+    """Return integers as int64, which is what kernels take for indices, and all else as it is."""
+    return x.astype(np.int64, copy=False) if x.dtype.kind in "iu" else x
+
+
+def _readable(array: Array) -> Array:
+    """Return the array as a kernel reads it: in C order and aligned."""
+    return array if array.flags.c_contiguous and array.flags.aligned else np.array(array, order="C")

@@ -1,0 +1,94 @@
+"""How many threads a compiled step uses: as many processors as this process may really use, unless it is told."""
+
+import math
+import os
+from functools import cache
+from pathlib import Path
+
+_chosen: int | None = None
+
+
+def get_num_threads() -> int:
+    """Return how many threads a compiled step uses.
+
+    What `set_num_threads` said, else the environment variable MINIGRAD_NUM_THREADS, else the number of processors that
+    this process may use: those of its affinity mask, or fewer where a control group (a container) has a quota.
+    """
+    if _chosen is not None:
+        return _chosen
+    said = os.environ.get("MINIGRAD_NUM_THREADS", "")
+    if not said:
+        return available_processors()
+    if not said.isdecimal() or int(said) < 1:
+        raise ValueError(f"MINIGRAD_NUM_THREADS={said!r}: want a whole number, at least 1")
+    return int(said)
+
+
+def set_num_threads(threads: int) -> None:
+    """Set how many threads a compiled step uses, from the next call on. The results do not depend on it.
+
+    Arguments:
+        threads: at least 1.
+    """
+    global _chosen
+    if isinstance(threads, bool) or not isinstance(threads, int):
+        raise TypeError(f"set_num_threads: want a whole number, got {threads!r}")
+    if threads < 1:
+        raise ValueError(f"set_num_threads: want at least 1, got {threads}")
+    _chosen = threads
+
+
+@cache
+def available_processors() -> int:
+    """Return how many processors this process may use. They are counted once.
+
+    >>> 1 <= available_processors() <= os.cpu_count()
+    True
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = cgroup_quota()
+    return cores if quota >= cores else max(1, math.ceil(quota))
+
+
+def cgroup_quota(root: Path = Path("/")) -> float:
+    """Return how many processors' time the control groups of this process grant it; infinity for no limit.
+
+    Arguments:
+        root: of the file system.
+    """
+    try:
+        lines = (root / "proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return math.inf
+    quotas = [math.inf]
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if not controllers:
+            quotas += [_quota(folder / "cpu.max") for folder in _with_parents(root / "sys/fs/cgroup", path)]
+        elif "cpu" in controllers.split(","):
+            quotas += [_old_quota(folder) for folder in _with_parents(root / "sys/fs/cgroup" / controllers, path)]
+    return min(quotas)
+
+
+def _with_parents(mount: Path, path: str) -> list[Path]:
+    """Return the folders of a group and of those around it: each may have a limit."""
+    group = mount / path.lstrip("/")
+    return [group, *[parent for parent in group.parents if parent == mount or mount in parent.parents]]
+
+
+def _quota(file: Path) -> float:
+    """Return quota / period of version 2: "200000 100000", or "max 100000"."""
+    try:
+        quota, period = file.read_text().split()
+        return math.inf if quota == "max" else int(quota) / int(period)
+    except (OSError, ValueError):
+        return math.inf
+
+
+def _old_quota(folder: Path) -> float:
+    """Return quota / period of version 1, where -1 means no limit."""
+    try:
+        quota, period = (int((folder / f"cpu.cfs_{name}_us").read_text()) for name in ("quota", "period"))
+        return quota / period if quota > 0 and period > 0 else math.inf
+    except (OSError, ValueError):
+        return math.inf

@@ -1,0 +1,137 @@
+"""TrainingProgram: the instructions of a training step for batches of one form."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minigrad.engine.listing import listing
+from minigrad.engine.losses import lower_loss
+from minigrad.engine.memory import Array, Buffer, Cell, Memory, Slot, cut
+from minigrad.engine.program import Program
+from minigrad.engine.registry import Lowering
+from minigrad.engine.updates import Updates, lower_clipping
+from minigrad.optim import LRScheduler
+
+if TYPE_CHECKING:
+    from minigrad.engine.step import CompiledStep
+
+FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+class Source:
+    """The samples of an epoch, and how a batch of them is made."""
+
+    def __init__(self, x: Array, y: Array, mean: float, std: float) -> None:
+        self.x, self.y = x, y
+        bytes_to_unit = 255.0 if x.dtype == np.uint8 else 1.0
+        self.scale, self.shift = 1 / (bytes_to_unit * std), -mean / std
+        self.form = (x.dtype.char, y.dtype.char, self.scale, self.shift)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of a batch."""
+        return np.dtype(np.float32) if self.x.dtype == np.uint8 else self.x.dtype
+
+    def batch(self, index: Array) -> Array:
+        """Return an array of the form of a batch, for a trial."""
+        return self.x[index].astype(self.dtype)
+
+
+class TrainingProgram:
+    """The instructions of a step, and, for an epoch, those before and after it.
+
+    Arguments:
+        owner: the compiled step.
+        x: a batch, for its form.
+        y: its targets, for their form.
+        source: of the batches in an epoch; None where a batch is given for each step.
+    """
+
+    def __init__(self, owner: CompiledStep, x: Array, y: Array, source: Source | None) -> None:
+        self._lowered = b = Lowering(owner.model, owner.trained, len(owner.optimizer.param_groups))
+        self._value, self._correct, self._stops = Cell(0.0), Cell(0), Cell(0)
+        self._x, self._y = Slot(x.shape, x.dtype, "x"), Slot(y.shape, y.dtype, "y")
+        inputs: tuple[Memory, Memory] = (self._x, self._y) if source is None else self._emit_gathering(source)
+        outputs, pull = b.lower(owner.model, inputs[0])
+        dy = lower_loss(b, owner.loss, outputs, inputs[1], self._value)
+        self.counts_correct = source is not None and len(outputs.shape) == 2 and y.dtype == np.int64
+        if self.counts_correct:
+            b.emit("count_correct", outputs, inputs[1], self._correct.array)
+        if source is not None:
+            b.emit("note_loss", self._value.array, self._position.array, self._losses)
+            b.end_unless_finite(self._value, self._stops)
+        updates = Updates(b, owner.optimizer)
+        if owner.clip_norm is None:
+            b.chain_update = updates.chain
+        pull(dy, False)
+        b.clear_others()
+        if owner.clip_norm is not None:
+            lower_clipping(b, owner.trained, owner.clip_norm)
+        updates.finish()
+        self.program = Program(b.instructions)
+        self.arrays: list[Array] = []  # kept, so that no other array can take their identity
+
+    def _emit_gathering(self, source: Source) -> tuple[Buffer, Buffer]:
+        """Emit what is done before each step of an epoch; return the batch."""
+        b, N = self._lowered, self._x.shape[0]
+        self._begin, self._position = Cell(0), Cell(0)
+        self._order, self._losses = Slot((0,), np.int64, "order"), Slot((0,), np.float64, "losses")
+        self._table = Slot((0,), np.float64, "options")
+        x = b.buffer(self._x.shape, self._x.dtype, "x")
+        y = b.buffer(self._y.shape, self._y.dtype, "y")
+        index = b.buffer((N,), np.int64, "index")
+        b.emit("take_row", self._table, self._position.array, b.options.row)
+        b.emit("take_batch", self._order, self._begin.array, index)
+        samples = Slot((0, x.size // N), source.x.dtype, "samples")
+        targets = Slot((0, y.size // N), source.y.dtype, "targets")
+        self._samples, self._targets = samples, targets
+        rows = cut(index), cut(x.reshape(N, -1))
+        if source.x.dtype == np.uint8:
+            b.emit("gather_uint8", samples, rows[0], source.scale, source.shift, rows[1])
+        elif source.x.dtype in FLOATS and (source.scale, source.shift) != (1, 0):
+            b.emit("gather_float", samples, rows[0], source.scale, source.shift, rows[1])
+        else:
+            b.emit("take_rows", samples, *rows)
+        b.emit("take_rows", targets, cut(index), cut(y.reshape(N, -1)))
+        return x, y
+
+    def step(self, x: Array, y: Array, threads: int) -> float:
+        """Do a step on a batch; return its loss."""
+        for check in self._lowered.checks:
+            check(x if check.name == "x" else y)
+        self._x.fill(x)
+        self._y.fill(y)
+        self._run(threads, 1)
+        return float(self._value.array[0])
+
+    def epoch(
+        self, source: Source, order: Array, steps: int, schedule: LRScheduler | None, stops: bool, threads: int
+    ) -> Array:
+        """Do so many steps, if it `stops` none behind a loss that is not finite; return their losses."""
+        for check in self._lowered.checks:
+            check(source.x if check.name == "x" else source.y)
+        losses, table = np.empty(steps), self._lowered.options.table(steps, schedule)
+        given = (source.x, self._samples), (source.y, self._targets), (order, self._order)
+        for array, slot in (*given, (losses, self._losses), (table, self._table)):
+            slot.fill(array)
+        self._position.array[0] = self._begin.array[0] = self._correct.array[0] = 0
+        self._stops.array[0] = stops
+        self._run(threads, steps)
+        return losses[: self._position.array[0]]
+
+    @property
+    def correct(self) -> int | None:
+        """How many samples of the last epoch had their class's output as the largest; None where that means nothing."""
+        return int(self._correct.array[0]) if self.counts_correct else None
+
+    def _run(self, threads: int, steps: int) -> None:
+        for read in self._lowered.before:
+            read()
+        self.program.run(threads, steps)
+        for write in self._lowered.after:
+            write()
+
+    def __str__(self) -> str:
+        return listing(self.program, self._lowered.model)

@@ -1,0 +1,125 @@
+"""A fully connected layer: its three matrix products on one register tile, and the sums of its bias's gradient.
+
+Each element of a product is summed in one order, whatever the range and the other rows and columns are.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from minigrad.kernels.jit._jit import jit
+from minigrad.kernels.jit._stack import room
+from minigrad.kernels.jit._tile import ROWS, at, scratch, tile, transpose
+
+Array = npt.NDArray[Any]
+
+# How much of a sum is taken at a time, so that the right operand stays in cache while all rows of the left one pass it:
+# in the first cache where it is read in place, in the second where it is transposed, which costs time.
+DEPTH = 256
+TRANSPOSED_DEPTH = 1024
+FEW = 12  # rows of x, below which tiles would be mostly empty
+MANY = 512  # rows of a, above which a copy of the right operand pays: in place, rows of one can displace each other
+
+
+@jit(inline="always")
+def _transpose(x: Array, rows: int, columns: int, add: bool, y: Array) -> None:
+    """Set or add to y: the transpose of these rows and columns of x."""
+    for m in range(0, rows, ROWS):
+        for n in range(0, columns, ROWS):
+            if m + ROWS <= rows and n + ROWS <= columns:
+                transpose(at(x, m, n), add, at(y, n, m))
+            else:
+                for i in range(m, min(m + ROWS, rows)):
+                    for j in range(n, min(n + ROWS, columns)):
+                        y[j, i] = y[j, i] + x[i, j] if add else x[i, j]
+
+
+@jit()
+def linear_forward(x: Array, w: Array, b: Array, first: int, last: int, y: Array) -> None:
+    """y[:, first:last] = x @ w[first:last].T + b[first:last]; x (M, D), w (K, D), b (K,) or empty, y (M, K).
+
+    With many rows, as y.T = w @ x.T: the operand in panels is the one to be transposed, and x is the smaller one.
+    """
+    M, D = x.shape
+    panel, sums = scratch(TRANSPOSED_DEPTH, x.dtype), scratch(ROWS, x.dtype)
+    width = panel.shape[1]
+    bias = b[first:last]
+    for m in range(M):
+        row = y[m, first:last]
+        for k in range(row.size):
+            row[k] = bias[k] if b.size else 0
+    if M < FEW:
+        for k in range(first, last):
+            for m in range(M):
+                total = x.dtype.type(0)
+                for d in range(D):
+                    total += x[m, d] * w[k, d]
+                y[m, k] += total
+    else:
+        for m in range(0, M, width):
+            columns = min(width, M - m)
+            for d in range(0, D, TRANSPOSED_DEPTH):
+                depth = min(TRANSPOSED_DEPTH, D - d)
+                panel[:depth, columns:] = 0
+                _transpose(at(x, m, d), columns, depth, False, panel)
+                for k in range(first, last, ROWS):
+                    tile(at(w, k, d), panel, depth, False, sums)
+                    _transpose(sums, min(ROWS, last - k), columns, True, at(y, m, k))
+
+
+@jit(inline="always")
+def _product(a: Array, b: Array, first: int, last: int, add: bool, c: Array) -> None:
+    """Set or add to c[:, first:last]: a @ b[:, first:last], a of any strides. What goes beyond c is computed aside."""
+    M, K = len(c), len(b)
+    panel, sums = scratch(DEPTH, c.dtype), scratch(ROWS, c.dtype)
+    width = panel.shape[1]
+    for n in range(first, last, width):
+        columns = min(width, last - n)
+        for k in range(0, K, DEPTH):
+            depth, more = min(DEPTH, K - k), add or k > 0
+            right = at(b, k, n)
+            if columns < width or M > MANY:
+                for i in range(depth):
+                    row = b[k + i, n : n + columns]
+                    for j in range(columns):
+                        panel[i, j] = row[j]
+                    panel[i, columns:] = 0
+                right = at(panel, 0, 0)
+            for m in range(0, M, ROWS):
+                if m + ROWS <= M and columns == width:
+                    tile(at(a, m, k), right, depth, more, at(c, m, n))
+                else:
+                    tile(at(a, m, k), right, depth, False, sums)
+                    for i in range(min(ROWS, M - m)):
+                        row = c[m + i, n : n + columns]
+                        for j in range(columns):
+                            row[j] = row[j] + sums[i, j] if more else sums[i, j]
+
+
+@jit()
+def linear_backward_input(dy: Array, w: Array, first: int, last: int, dx: Array) -> None:
+    """dx[:, first:last] = dy @ w[:, first:last]; dy (M, K), w (K, D), dx (M, D)."""
+    _product(dy, w, first, last, False, dx)
+
+
+@jit()
+def linear_backward_weight(dy: Array, x: Array, first: int, last: int, accumulate: bool, dw: Array) -> None:
+    """dw = dy[:, first:last].T @ x, or dw plus that; dy (M, K), x (M, D), dw (last - first, D)."""
+    _product(at(dy.T, first, 0), x, 0, x.shape[1], accumulate, dw)
+
+
+@jit()
+def column_sums(dy: Array, first: int, last: int, accumulate: bool, db: Array) -> None:
+    """db[first:last] = the sums of these columns of dy (M, K), or db plus them; in float64."""
+    sums = room(np.float64)
+    for k in range(first, last, sums.size):
+        columns = min(sums.size, last - k)
+        for j in range(columns):
+            sums[j] = db[k + j] if accumulate else 0
+        for m in range(dy.shape[0]):
+            row = dy[m, k : k + columns]  # Numba makes vector code of row[j], not of dy[m, k + j]
+            for j in range(columns):
+                sums[j] += row[j]
+        for j in range(columns):
+            db[k + j] = sums[j]

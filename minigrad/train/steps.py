@@ -1,0 +1,221 @@
+"""The steps of an epoch: layer by layer, or as native calls of one step or of many."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from minigrad import engine
+from minigrad.data import ArrayDataset, Loader
+from minigrad.nn.parameter import Array
+from minigrad.optim import LRScheduler, ReduceLROnPlateau, clip_grad_norm_
+from minigrad.train.callbacks import Callback, LRSchedule
+from minigrad.train.metrics import accuracy
+from minigrad.train.stopping import StopOnNaN
+
+if TYPE_CHECKING:
+    from minigrad.train.trainer import Trainer
+
+SECONDS = 0.1  # of one native call, at least: then Ctrl-C and the progress get their turn
+
+
+def overridden(callbacks: list[Callback], event: str) -> list[Callback]:
+    """Return the callbacks that do something at `event`: the others cost nothing in each step."""
+    return [callback for callback in callbacks if getattr(type(callback), event) is not getattr(Callback, event)]
+
+
+def why_eager(trainer: Trainer) -> str:
+    """Return why a trainer's steps cannot be compiled, in one line; "" if they can."""
+    reason = engine.why_eager(trainer.model, trainer.loss, trainer.optimizer)
+    if reason:
+        return reason
+    for name, metric in (trainer.metrics or {}).items():
+        if metric is not accuracy:
+            return f"the metric {name!r} wants the outputs of each batch"
+    for callback in overridden(trainer.callbacks, "on_loss"):
+        if type(callback).on_loss is not StopOnNaN.on_loss:
+            return f"{type(callback).__name__} acts on each loss before the update"
+    return ""
+
+
+class EagerSteps:
+    """An epoch's steps, layer by layer.
+
+    Arguments:
+        trainer: whose steps they are.
+    """
+
+    def __init__(self, trainer: Trainer) -> None:
+        self._trainer = trainer
+
+    def run(self, batches: Loader, active: list[Callback]) -> None:
+        """Do all steps of an epoch.
+
+        Arguments:
+            batches: of the epoch.
+            active: what acts in its course.
+        """
+        trainer = self._trainer
+        on_loss = [callback.on_loss for callback in overridden(active, "on_loss")]
+        on_step_end = [callback.on_step_end for callback in overridden(active, "on_step_end")]
+        parameters = list(trainer.model.parameters())
+        for trainer.step, (x, y) in enumerate(batches, 1):
+            self._run_step(x, y, parameters, on_loss)
+            for act in on_step_end:
+                act(trainer)
+
+    def _run_step(self, x: Array, y: Array, parameters: list[Any], on_loss: list[Callable[..., None]]) -> None:
+        """Do one update. The pullbacks end with this function: no exception can leave values on the model's stack."""
+        trainer = self._trainer
+        trainer.optimizer.zero_grad()
+        outputs, pull_model = trainer.model.vjp(x)
+        value, pull_loss = trainer.loss.vjp(outputs, y)
+        for act in on_loss:
+            act(trainer, x, y, value)
+        pull_model(pull_loss(), input_grad=False)
+        if trainer.clip_norm is not None:
+            clip_grad_norm_(parameters, trainer.clip_norm)
+        trainer.optimizer.step()
+        trainer.means.add(float(value), outputs, y)
+
+
+class Part(NamedTuple):
+    """Some samples of an epoch, to be taken in order."""
+
+    x: Array
+    y: Array
+    order: Array
+    mean: float = 0.0
+    std: float = 1.0
+
+
+class CompiledSteps:
+    """An epoch's steps as native calls.
+
+    A call does as many steps as take about 0.1 to 0.2 seconds, or a single one where a callback acts after each step,
+    or the batches are made in Python.
+
+    Arguments:
+        trainer: whose steps they are.
+        batch_size: of the training.
+    """
+
+    def __init__(self, trainer: Trainer, batch_size: int) -> None:
+        self._trainer, self._batch_size = trainer, batch_size
+        self._options: list[tuple[str, Any]] | None = None
+        self._stops = bool(overridden(trainer.callbacks, "on_loss"))
+        self._at_once = 1
+        self._data: tuple[Loader, Array, Array] | None = None
+
+    def run(self, batches: Loader, active: list[Callback]) -> None:
+        """Do all steps of an epoch.
+
+        Arguments:
+            batches: of the epoch.
+            active: what acts in its course.
+        """
+        trainer, schedule = self._trainer, None
+        is_native = type(batches) is Loader and isinstance(batches.data, ArrayDataset)
+        schedules = _schedules(overridden(trainer.callbacks, "on_step_end"))
+        self._is_single = not is_native or schedules is None or len(schedules) > 1
+        if not self._is_single:
+            schedule = schedules[0] if schedules else None
+            active = [callback for callback in active if callback not in trainer.callbacks]
+        on_step_end = [callback.on_step_end for callback in overridden(active, "on_step_end")]
+        trainer.step, self._parts = 0, [*trainer.model.modules(), trainer.loss]
+        for part in self._gathered(batches) if is_native else _iterated(batches):
+            self._run_part(part, schedule)
+            for act in on_step_end:
+                act(trainer)
+
+    def _gathered(self, batches: Loader) -> Iterator[Part]:
+        """Yield the samples of the epoch, as many at a time as one call is to take."""
+        x, y = self._arrays(batches)
+        epoch, size = batches.epoch, batches.batch_size
+        order, start = batches.order(epoch)[: len(batches) * size], 0
+        while start < len(order):
+            end = start + size * self._at_once
+            yield Part(x, y, order[start:end], batches.mean, batches.std)
+            start = end
+        batches.epoch = epoch + 1
+
+    def _arrays(self, batches: Loader) -> tuple[Array, Array]:
+        """Return samples and targets. Integers become what programs take as indices, once and not in each call."""
+        if self._data is None or self._data[0] is not batches:
+            assert isinstance(batches.data, ArrayDataset)
+            x, y = batches.data.x, batches.data.y
+            x = x.astype(np.int64, copy=False) if x.dtype.kind in "iu" and x.dtype != np.uint8 else x
+            self._data = batches, x, y.astype(np.int64, copy=False) if y.dtype.kind in "iu" else y
+        return self._data[1:]
+
+    def _run_part(self, part: Part, schedule: LRScheduler | None) -> None:
+        self._bring_up_to_date()
+        trainer, start = self._trainer, perf_counter()
+        result = self._step.run_epoch(**part._asdict(), schedule=schedule, stop_on_nan=self._stops)
+        self._adapt(len(result.losses), perf_counter() - start)
+        trainer.step += len(result.losses)
+        if self._stops and not math.isfinite(result.losses[-1]):
+            self._tell_of_nan(part, result)
+        trainer.means.add_steps(result.losses, result.samples, result.correct)
+
+    def _bring_up_to_date(self) -> None:
+        """Have a compiled step for the options that layers and loss have now: callbacks may have changed them."""
+        trainer = self._trainer
+        options = [item for part in self._parts for item in vars(part).items() if _is_option(*item)]
+        if options != self._options:
+            what = trainer.model, trainer.loss, trainer.optimizer, self._batch_size
+            self._step, self._options = engine.compile(*what, clip_norm=trainer.clip_norm), options
+
+    def _adapt(self, steps: int, seconds: float) -> None:
+        """Choose how many steps the next call does, after one of so many that took so long."""
+        if self._is_single or seconds > 2 * SECONDS:
+            self._at_once = max(1, self._at_once // 2)
+        elif seconds < SECONDS and steps == self._at_once:
+            self._at_once *= 2
+
+    def _tell_of_nan(self, part: Part, result: engine.EpochResult) -> None:
+        """Let callbacks look at the last batch. The model is as after its forward, the update has not been made."""
+        end = result.samples.sum()
+        index = part.order[end - result.samples[-1] : end]
+        x, y = Loader((part.x, part.y), len(index), mean=part.mean, std=part.std).batch(index)
+        for callback in overridden(self._trainer.callbacks, "on_loss"):
+            callback.on_loss(self._trainer, x, y, float(result.losses[-1]))
+
+
+def _is_option(name: str, value: Any) -> bool:
+    return isinstance(value, (bool, int, float, str)) and name not in ("training", "step")
+
+
+def _schedules(acting: list[Callback]) -> list[LRScheduler] | None:
+    """Return the schedules that go on after each step; None where something else happens then."""
+    schedules = []
+    for callback in acting:
+        if not isinstance(callback, LRSchedule) or type(callback).on_step_end is not LRSchedule.on_step_end:
+            return None
+        if callback.every == "step" and not isinstance(callback.scheduler, ReduceLROnPlateau):
+            schedules.append(callback.scheduler)
+    return schedules
+
+
+def _iterated(batches: Loader) -> Iterator[Part]:
+    for x, y in batches:
+        yield Part(x, y, np.arange(len(x)))
+
+
+_said_in_this_process: set[str] = set()
+
+
+def make_steps(trainer: Trainer, batch_size: int) -> EagerSteps | CompiledSteps:
+    """Return the compiled steps where there can be any; elsewhere the others, and a line says why, once."""
+    reason = why_eager(trainer) if trainer.compiled else ""
+    if trainer.compiled and not reason:
+        return CompiledSteps(trainer, batch_size)
+    said = _said_in_this_process if reason == engine.why_nothing() else trainer.reasons_said
+    if reason and reason not in said:
+        said.add(reason)
+        trainer.note(f"{reason}, so each step runs eagerly")
+    return EagerSteps(trainer)
