@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ from minigrad.engine.base import EpochResult, TrainingStep
 from minigrad.engine.memory import Array
 from minigrad.engine.program import keep_last
 from minigrad.engine.threads import get_num_threads
-from minigrad.engine.training import Source, TrainingProgram
+from minigrad.engine.training import Batch, Source, TrainingProgram
 from minigrad.engine.trial import try_batch
 from minigrad.nn import BatchNorm1d, CrossEntropyLoss, Loss, Module, NLLLoss
 from minigrad.optim import LRScheduler, Optimizer
@@ -42,7 +44,8 @@ class CompiledStep(TrainingStep):
     def __call__(self, x: Array, y: npt.ArrayLike) -> float:
         """Do one step on a batch of any size, and return its loss."""
         x, y = _readable(_wide(np.asarray(x))), self._target(x, np.asarray(y))
-        return self._program(x, y).step(x, y, get_num_threads())
+        form = x.shape, x.dtype, y.shape, y.dtype
+        return self._program(form, lambda: (x, y)).step(x, y, get_num_threads())
 
     def _run_epoch(
         self, x: Array, y: Array, order: Array, mean: float, std: float, schedule: LRScheduler | None, stops: bool
@@ -54,18 +57,18 @@ class CompiledStep(TrainingStep):
         for size, steps in ((self.batch_size, full), (rest, min(rest, 1))):
             if steps and not (stops and losses and not np.isfinite(losses[0][-1])):
                 part, order = order[: size * steps], order[size * steps :]
-                program = self._program(source.batch(part[:size]), source.y[part[:size]], source)
+                program = self._program(source.form(size), partial(source.batch, part[:size]), source)
                 losses.append(program.epoch(source, part, steps, schedule, stops, get_num_threads()))
                 samples.append(np.full(len(losses[-1]), size))
                 correct.append(program.correct)
         known = [number for number in correct if number is not None]
         return EpochResult(np.concatenate(losses), np.concatenate(samples), sum(known) if known else None)
 
-    def _program(self, x: Array, y: Array, source: Source | None = None) -> TrainingProgram:
-        """Return the program for batches of this form, and for model and optimizer as they are now."""
-        form = (x.shape, x.dtype, y.shape, y.dtype, source and source.form)
+    def _program(self, form: Any, batch: Callable[[], Batch], source: Source | None = None) -> TrainingProgram:
+        """Return the program for batches of this form, of which `batch` makes one, and for all else as it is now."""
         program = self._programs.get((form, self._fingerprint()))
         if program is None:
+            x, y = batch()
             self.optimizer._gather()
             try_batch(self.model, self.loss, x, y)
             program = TrainingProgram(self, x, y, source)

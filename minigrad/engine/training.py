@@ -17,6 +17,7 @@ from minigrad.optim import LRScheduler
 if TYPE_CHECKING:
     from minigrad.engine.step import CompiledStep
 
+Batch = tuple[Array, Array]
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
@@ -27,16 +28,20 @@ class Source:
         self.x, self.y = x, y
         bytes_to_unit = 255.0 if x.dtype == np.uint8 else 1.0
         self.scale, self.shift = 1 / (bytes_to_unit * std), -mean / std
-        self.form = (x.dtype.char, y.dtype.char, self.scale, self.shift)
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """The dtype of a batch."""
         return np.dtype(np.float32) if self.x.dtype == np.uint8 else self.x.dtype
 
-    def batch(self, index: Array) -> Array:
-        """Return an array of the form of a batch, for a trial."""
-        return self.x[index].astype(self.dtype)
+    def form(self, size: int) -> tuple[Any, ...]:
+        """Return what a program for batches of so many samples depends on."""
+        arrays = (self.x.shape[1:], self.x.dtype, self.y.shape[1:], self.y.dtype)
+        return size, *arrays, self.scale, self.shift
+
+    def batch(self, index: Array) -> Batch:
+        """Return a batch, not normalised, for a trial."""
+        return self.x[index].astype(self.dtype), self.y[index]
 
 
 class TrainingProgram:
