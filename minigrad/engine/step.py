@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -40,12 +41,14 @@ class CompiledStep(TrainingStep):
         self._modules = list(model.modules())
         self._tracking = [m for m in self._modules if isinstance(m, BatchNorm1d) and m.track_running_stats]
         self._programs: dict[Any, TrainingProgram] = {}
+        self._busy = Lock()
 
     def __call__(self, x: Array, y: npt.ArrayLike) -> float:
         """Do one step on a batch of any size, and return its loss."""
         x, y = _readable(_wide(np.asarray(x))), self._target(x, np.asarray(y))
         form = x.shape, x.dtype, y.shape, y.dtype
-        return self._program(form, lambda: (x, y)).step(x, y, get_num_threads())
+        with self._busy:
+            return self._program(form, lambda: (x, y)).step(x, y, get_num_threads())
 
     def _run_epoch(
         self, x: Array, y: Array, order: Array, mean: float, std: float, schedule: LRScheduler | None, stops: bool
@@ -57,10 +60,11 @@ class CompiledStep(TrainingStep):
         for size, steps in ((self.batch_size, full), (rest, min(rest, 1))):
             if steps and not (stops and losses and not np.isfinite(losses[0][-1])):
                 part, order = order[: size * steps], order[size * steps :]
-                program = self._program(source.form(size), partial(source.batch, part[:size]), source)
-                losses.append(program.epoch(source, part, steps, schedule, stops, get_num_threads()))
+                with self._busy:
+                    program = self._program(source.form(size), partial(source.batch, part[:size]), source)
+                    losses.append(program.epoch(source, part, steps, schedule, stops, get_num_threads()))
+                    correct.append(program.correct)
                 samples.append(np.full(len(losses[-1]), size))
-                correct.append(program.correct)
         known = [number for number in correct if number is not None]
         return EpochResult(np.concatenate(losses), np.concatenate(samples), sum(known) if known else None)
 

@@ -116,7 +116,7 @@ class TrainingProgram:
     ) -> Array:
         """Do so many steps, if it `stops` none behind a loss that is not finite; return their losses."""
         for check in self._lowered.checks:
-            check(source.x if check.name == "x" else source.y)
+            check((source.x if check.name == "x" else source.y)[order])
         losses, table = np.empty(steps), self._lowered.options.table(steps, schedule)
         given = (source.x, self._samples), (source.y, self._targets), (order, self._order)
         for array, slot in (*given, (losses, self._losses), (table, self._table)):

@@ -62,7 +62,7 @@ class EagerSteps:
         trainer = self._trainer
         on_loss = [callback.on_loss for callback in overridden(active, "on_loss")]
         on_step_end = [callback.on_step_end for callback in overridden(active, "on_step_end")]
-        parameters = list(trainer.model.parameters())
+        parameters = [parameter for group in trainer.optimizer.param_groups for parameter in group["params"]]
         for trainer.step, (x, y) in enumerate(batches, 1):
             self._run_step(x, y, parameters, on_loss)
             for act in on_step_end:
