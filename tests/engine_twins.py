@@ -83,3 +83,8 @@ def twins(
     compiled = minigrad.compile(other, loss, make(other), **options)
     assert not isinstance(compiled, EagerStep)
     return Twins(EagerStep(model, loss, make(model), **options), compiled)
+
+
+def compiled(model: nn.Module | None = None, **options: Any) -> TrainingStep:
+    model = model or network()
+    return minigrad.compile(model, nn.CrossEntropyLoss(), adam(model), **options)
