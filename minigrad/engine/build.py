@@ -6,7 +6,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 from minigrad.engine.base import TrainingStep
-from minigrad.engine.eager import EagerStep
+from minigrad.engine.eager import EagerModel, EagerStep
 from minigrad.engine.support import why_eager
 from minigrad.nn import Loss, Module
 from minigrad.optim import Optimizer
@@ -50,15 +50,12 @@ def compile(
     return CompiledStep(model, loss, optimizer, batch_size, clip_norm)
 
 
-def compile_model(model: Module, batch_size: int = 256) -> CompiledModel:
-    """Return a model's forward in evaluation mode, compiled; see `nn.Module.compiled`.
-
-    Raises:
-        ValueError: naming what stands in the way.
-    """
+def compile_model(model: Module, batch_size: int = 256) -> CompiledModel | EagerModel:
+    """Return a model's forward in evaluation mode, compiled; eager, with a warning, where that cannot be."""
     reason = why_eager(model)
     if reason:
-        raise ValueError(f"{type(model).__name__}.compiled: {reason}; call the model itself")
+        warnings.warn(f"{type(model).__name__}.compiled: {reason}, so each batch runs eagerly", stacklevel=3)
+        return EagerModel(model, batch_size)
     from minigrad.engine.inference import CompiledModel  # loads Numba
 
     return CompiledModel(model, batch_size)

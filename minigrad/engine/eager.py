@@ -1,4 +1,4 @@
-"""EagerStep: the training step without compiling, for layers of one's own, and where there is no Numba."""
+"""The same without compiling, for layers of one's own, and where there is no Numba."""
 
 import math
 
@@ -7,6 +7,8 @@ import numpy.typing as npt
 
 from minigrad.data import Loader
 from minigrad.engine.base import EpochResult, TrainingStep
+from minigrad.engine.trial import evaluating
+from minigrad.nn import Module, no_grad
 from minigrad.nn.parameter import Array
 from minigrad.optim import LRScheduler, clip_grad_norm_
 
@@ -47,3 +49,21 @@ class EagerStep(TrainingStep):
             if schedule is not None:
                 schedule.step()
         return EpochResult(np.array(losses), np.array(samples), correct if has_classes else None)
+
+
+class EagerModel:
+    """A model's outputs in evaluation mode, layer by layer.
+
+    Arguments:
+        model: any module.
+        batch_size: samples at a time.
+    """
+
+    def __init__(self, model: Module, batch_size: int = 256) -> None:
+        self.model, self.batch_size = model, batch_size
+
+    def __call__(self, x: Array) -> Array:
+        """Return the outputs for the samples of x, in a new array."""
+        with evaluating(self.model), no_grad():
+            starts = range(0, max(len(x), 1), self.batch_size)
+            return np.concatenate([self.model(x[start : start + self.batch_size]) for start in starts])

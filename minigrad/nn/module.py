@@ -143,13 +143,11 @@ class Module(ABC):
     def compiled(self, batch_size: int = 256) -> Any:
         """Return a function x -> outputs in evaluation mode, each batch of which is one native call.
 
-        It uses the weights as they are when it is called. x may have any number of rows.
+        It uses the weights as they are when it is called. x may have any number of rows. Where the model cannot be
+        compiled (a layer of one's own, no Numba) the function is eager, and a warning says why.
 
         Arguments:
             batch_size: samples that share one pass over the weights.
-
-        Raises:
-            ValueError: naming a layer that has no lowering.
         """
         return import_module("minigrad.engine").compile_model(self, batch_size)  # which is made of modules itself
 
