@@ -159,7 +159,7 @@ def dropout(b: Lowering, layer: nn.Dropout, x: Memory) -> tuple[Memory, Pull]:
 
     def drop(source: Memory, name: str) -> Memory:
         target = b.like(source, name)
-        b.emit("dropout", cut(source.reshape(-1)), *arguments, cut(target.reshape(-1)), work=4 * source.size)
+        b.emit("dropout", cut(source.reshape(-1)), *arguments, cut(target.reshape(-1)))
         return target
 
     return drop(x, "y"), lambda dy, wants_dx: drop(dy, "dx")
@@ -169,7 +169,7 @@ def relu_dropout(b: Lowering, layer: nn.Dropout, x: Memory) -> tuple[Memory, Pul
     """A ReLU and the dropout behind it, in one pass each way."""
     y = b.like(x, "y")
     arguments = *_mask_keys(b, layer), layer.threshold, layer.scale
-    b.emit("relu_dropout_forward", cut(x.reshape(-1)), *arguments, cut(y.reshape(-1)), work=4 * x.size)
+    b.emit("relu_dropout_forward", cut(x.reshape(-1)), *arguments, cut(y.reshape(-1)))
 
     def pull(dy: Memory, wants_dx: bool) -> Memory:
         dx = b.like(x, "dx")

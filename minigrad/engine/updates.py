@@ -88,7 +88,7 @@ class Update:
         start, end = self._ranges[id(parameter)]
         self._done.append((start, end))
         parts = [cut(array[start:end], (end - start) // rows) if array.size else array for array in self._arrays]
-        self._b.emit(self._kernel, *parts, *self._scalars, over=rows, work=4 * (end - start), chained=True)
+        self._b.emit(self._kernel, *parts, *self._scalars, over=rows, chained=True)
 
     def finish(self) -> None:
         """Emit the update of all that has not been chained."""
@@ -96,7 +96,7 @@ class Update:
         for start, end in [*sorted(self._done), (self._size, self._size)]:
             if at < start:
                 parts = [cut(array[at:start]) if array.size else array for array in self._arrays]
-                self._b.emit(self._kernel, *parts, *self._scalars, work=4 * (start - at))
+                self._b.emit(self._kernel, *parts, *self._scalars)
             at = end
 
 
