@@ -111,13 +111,16 @@ def test_an_epoch_gives_what_each_step_came_to() -> None:
     assert 0 < ours.correct < MANY
 
 
+def still(model: nn.Module) -> optim.SGD:
+    return optim.SGD(model.parameters(), lr=0.0)
+
+
 def test_the_loss_of_an_epoch_is_the_mean_of_its_samples() -> None:
     """Also where the last batch is smaller, and where losses are sums."""
     x, _ = samples(5)
     for loss in (nn.MSELoss(), nn.MSELoss(reduction="sum")):
         target = np.arange(15.0).reshape(5, 3)
-        sgd = lambda model: optim.SGD(model.parameters(), lr=0.0)  # noqa: E731
-        both = twins(nn.Linear(3, 3, rng=0).to(np.float64), sgd, loss, batch_size=2)
+        both = twins(nn.Linear(3, 3, rng=0).to(np.float64), still, loss, batch_size=2)
         whole = both.eager.loss(both.eager.model(x), target) / (5 if loss.reduction == "sum" else 1)
         assert both.compiled.epoch(x, target) == pytest.approx(whole)
         assert both.eager.epoch(x, target) == pytest.approx(whole)
@@ -126,7 +129,6 @@ def test_the_loss_of_an_epoch_is_the_mean_of_its_samples() -> None:
 def test_correct_answers_are_those_of_the_batch_before_its_update() -> None:
     """Where a class cannot be told they are not counted."""
     x, y = samples(MANY)
-    still = lambda model: optim.SGD(model.parameters(), lr=0.0)  # noqa: E731
     both = twins(nn.Linear(3, 5, rng=0).to(np.float64), still, batch_size=8)
     right = int((both.eager.model(x).argmax(axis=1) == y).sum())
     assert both.compiled.run_epoch(x, y).correct == both.eager.run_epoch(x, y).correct == right

@@ -1,6 +1,7 @@
 """What every contestant can do."""
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from itertools import cycle
 from typing import Any
@@ -26,7 +27,7 @@ class UnsupportedError(Exception):
     """The library cannot do this; its message says what it lacks."""
 
 
-class Trainer:
+class Trainer(ABC):
     """A workload in one library, from the workload's own weights. A subclass writes `step` and `predictor`.
 
     Arguments:
@@ -41,9 +42,9 @@ class Trainer:
         """Return a batch as the library wants it, in memory."""
         return x, y
 
+    @abstractmethod
     def step(self, x: Any, y: Any) -> Any:
         """Train on one batch and return the loss, as a number or as what becomes one."""
-        raise NotImplementedError
 
     def run(self, steps: int) -> float:
         """Take so many steps and return the last one's loss: then all of them are done."""
@@ -66,9 +67,9 @@ class Trainer:
             loss = self.step(*self.put(as_floats(images[index]), labels[index]))
         self.value(loss)
 
+    @abstractmethod
     def predictor(self, x: Array) -> Predictor:
         """Return a function of nothing that computes the outputs for x in evaluation mode."""
-        raise NotImplementedError
 
     def show(self, samples: int) -> Array:
         """Take so many samples to `infer` on, and return the outputs for them."""

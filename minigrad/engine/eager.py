@@ -8,7 +8,7 @@ import numpy.typing as npt
 from minigrad.data import Loader
 from minigrad.engine.base import EpochResult, TrainingStep
 from minigrad.engine.trial import evaluating
-from minigrad.nn import Module, no_grad
+from minigrad.nn import Module
 from minigrad.nn.parameter import Array
 from minigrad.optim import LRScheduler, clip_grad_norm_
 
@@ -64,6 +64,6 @@ class EagerModel:
 
     def __call__(self, x: Array) -> Array:
         """Return the outputs for the samples of x, in a new array."""
-        with evaluating(self.model), no_grad():
+        with evaluating(self.model):
             starts = range(0, max(len(x), 1), self.batch_size)
             return np.concatenate([self.model(x[start : start + self.batch_size]) for start in starts])

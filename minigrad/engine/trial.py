@@ -10,15 +10,22 @@ from minigrad.nn import Loss, Module, no_grad
 
 
 @contextmanager
-def evaluating(model: Module) -> Iterator[None]:
-    """Have the model in evaluation mode inside the block; afterwards each module is in the mode in which it was."""
+def in_mode(model: Module, training: bool) -> Iterator[None]:
+    """Train or evaluate inside the block; afterwards each module is in the mode in which it was."""
     modes = [(module, module.training) for module in model.modules()]
-    model.eval()
+    model.train(training)
     try:
         yield
     finally:
         for module, mode in modes:
             module.training = mode
+
+
+@contextmanager
+def evaluating(model: Module) -> Iterator[None]:
+    """Evaluate inside the block: evaluation mode, and nothing kept for a backward."""
+    with in_mode(model, training=False), no_grad():
+        yield
 
 
 def try_model(model: Module, x: Array) -> Array:
@@ -27,7 +34,7 @@ def try_model(model: Module, x: Array) -> Array:
     Raises:
         ValueError: what the layers raise for a batch that does not fit.
     """
-    with evaluating(model), no_grad(), np.errstate(all="ignore"):
+    with evaluating(model), np.errstate(all="ignore"):
         return model(x)
 
 

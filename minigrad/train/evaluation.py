@@ -7,28 +7,10 @@ import numpy as np
 
 from minigrad import engine
 from minigrad.data import Loader
-from minigrad.nn import Loss, Module, no_grad
+from minigrad.engine.trial import evaluating
+from minigrad.nn import Loss, Module
 from minigrad.nn.parameter import Array
 from minigrad.train.metrics import Means, Metric
-
-
-@contextmanager
-def in_mode(model: Module, training: bool) -> Iterator[None]:
-    """Train or evaluate inside the block; afterwards each module is in the mode in which it was."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.train(training)
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
-
-
-@contextmanager
-def evaluating(model: Module) -> Iterator[None]:
-    """Evaluate inside the block: evaluation mode, and nothing kept for a backward."""
-    with in_mode(model, training=False), no_grad():
-        yield
 
 
 @contextmanager

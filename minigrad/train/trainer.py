@@ -10,6 +10,7 @@ from time import perf_counter
 import numpy as np
 
 from minigrad.data import Loader
+from minigrad.engine.trial import evaluating, in_mode
 from minigrad.kernels.compiling import listening
 from minigrad.nn import Loss, Module
 from minigrad.nn.parameter import Array
@@ -18,7 +19,7 @@ from minigrad.train.batches import Data, evaluation_batches, training_batches, v
 from minigrad.train.callbacks import Callback
 from minigrad.train.checkpoint import checkpoint_file
 from minigrad.train.errors import TrainingError
-from minigrad.train.evaluation import apply, evaluating, in_mode, measure
+from minigrad.train.evaluation import apply, measure
 from minigrad.train.history import History
 from minigrad.train.metrics import Means, Metric, default_metrics
 from minigrad.train.progress import Silence, reporter
