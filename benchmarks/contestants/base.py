@@ -34,6 +34,9 @@ class Trainer(ABC):
         workload: what to train. Its batches are taken in turn.
     """
 
+    step: Callable[[Any, Any], Any]
+    """Trains on one batch (x, y) and returns the loss, as a number or as what becomes one."""
+
     def __init__(self, workload: Workload) -> None:
         self.workload = workload
         self.batches = cycle([self.put(x, y) for x, y in workload.batches()])
@@ -41,10 +44,6 @@ class Trainer(ABC):
     def put(self, x: Array, y: Array) -> tuple[Any, Any]:
         """Return a batch as the library wants it, in memory."""
         return x, y
-
-    @abstractmethod
-    def step(self, x: Any, y: Any) -> Any:
-        """Train on one batch and return the loss, as a number or as what becomes one."""
 
     def run(self, steps: int) -> float:
         """Take so many steps and return the last one's loss: then all of them are done."""
