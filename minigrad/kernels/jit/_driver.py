@@ -16,12 +16,11 @@ from minigrad.kernels.jit._jit import jit
 Array = npt.NDArray[Any]
 I64 = ir.IntType(64)
 
-# Cells of `state`: those who have come to the meeting, how often they have met, who sleeps there, and how often
-# waiting awake was in vain lately; the number of the last task, and the task itself.
-ARRIVED, PHASE, SLEEPING, VAIN, TASK = 0, 8, 9, 10, 16
+# Cells of `state`: those who have come to the meeting, how often they have met, and who sleeps there; the number of the
+# last task, and the task itself.
+ARRIVED, PHASE, SLEEPING, TASK = 0, 8, 9, 16
 CODE, LENGTH, STEPS = 24, 25, 26
-LOOKS = 2000  # before who waits at the meeting sleeps: some 40 us, and half of it for each time that was in vain
-MOST_VAIN = 7
+LOOKS = 2000  # before who waits at the meeting sleeps: some 40 us
 STATE_SIZE = 32
 CLOSED = -1
 WIDTH = 4  # words of an instruction
@@ -69,13 +68,10 @@ def _meet(state: Array, threads: int) -> None:
         if load(state, SLEEPING):
             wake(state, PHASE)
         return
-    vain = load(state, VAIN)
-    for _ in range(LOOKS >> vain):
+    for _ in range(LOOKS):
         if load(state, PHASE) != phase:
-            store(state, VAIN, max(vain - 1, 0))
             return
         pause()
-    store(state, VAIN, min(vain + 1, MOST_VAIN))
     add(state, SLEEPING, 1)
     while load(state, PHASE) == phase:
         sleep_while(state, PHASE, phase)
