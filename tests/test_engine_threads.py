@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -25,9 +26,12 @@ from tests.engine_twins import adam, network, samples
 
 
 @pytest.fixture(autouse=True)
-def _as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+def _as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(threads, "_chosen", None)
     monkeypatch.delenv("MINIGRAD_NUM_THREADS", raising=False)
+    threads._unless_told.cache_clear()
+    yield
+    threads._unless_told.cache_clear()
 
 
 # ------------------------------------------------------------------------------------------------------------ how many
@@ -139,14 +143,14 @@ def test_no_control_groups(tmp_path: Path) -> None:
 def test_a_quota_limits(quota: float, cores: int, available: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(cores)), raising=False)
     monkeypatch.setattr(threads, "cgroup_quota", lambda: quota)
-    assert threads.available_processors.__wrapped__() == available
+    assert threads.available_processors() == available
 
 
 def test_where_there_is_no_affinity(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: 6)
     monkeypatch.setattr(threads, "cgroup_quota", lambda: math.inf)
-    assert threads.available_processors.__wrapped__() == 6
+    assert threads.available_processors() == 6
 
 
 # --------------------------------------------------------------------------------------------------------- at one time

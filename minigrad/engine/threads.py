@@ -12,10 +12,14 @@ def get_num_threads() -> int:
     """Return how many threads a compiled step uses.
 
     What `set_num_threads` said, else the environment variable MINIGRAD_NUM_THREADS, else the number of processors that
-    this process may use: those of its affinity mask, or fewer where a control group (a container) has a quota.
+    this process may use: those of its affinity mask, or fewer where a control group (a container) has a quota. The
+    system is asked once.
     """
-    if _chosen is not None:
-        return _chosen
+    return _unless_told() if _chosen is None else _chosen
+
+
+@cache
+def _unless_told() -> int:
     said = os.environ.get("MINIGRAD_NUM_THREADS", "")
     if not said:
         return available_processors()
@@ -38,9 +42,8 @@ def set_num_threads(threads: int) -> None:
     _chosen = threads
 
 
-@cache
 def available_processors() -> int:
-    """Return how many processors this process may use. They are counted once.
+    """Return how many processors this process may use.
 
     >>> 1 <= available_processors() <= os.cpu_count()
     True
