@@ -50,7 +50,7 @@ def compile(
     return CompiledStep(model, loss, optimizer, batch_size, clip_norm)
 
 
-def compile_model(model: Module, batch_size: int = 256) -> CompiledModel | EagerModel:
+def compile_model(model: Module, batch_size: int = 1024) -> CompiledModel | EagerModel:
     """Return a model's forward in evaluation mode, compiled; eager, with a warning, where that cannot be."""
     reason = why_eager(model)
     if reason:

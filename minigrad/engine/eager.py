@@ -59,7 +59,7 @@ class EagerModel:
         batch_size: samples at a time.
     """
 
-    def __init__(self, model: Module, batch_size: int = 256) -> None:
+    def __init__(self, model: Module, batch_size: int = 1024) -> None:
         self.model, self.batch_size = model, batch_size
 
     def __call__(self, x: Array) -> Array:

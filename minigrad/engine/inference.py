@@ -25,7 +25,7 @@ class CompiledModel:
             more, or fewer.
     """
 
-    def __init__(self, model: Module, batch_size: int = 256) -> None:
+    def __init__(self, model: Module, batch_size: int = 1024) -> None:
         self.model, self.batch_size = model, batch_size
         self._parameters = list(model.parameters())
         self._tracking = [m for m in model.modules() if isinstance(m, BatchNorm1d) and m.track_running_stats]

@@ -140,7 +140,7 @@ class Module(ABC):
             raise LayerError(self, f"want a non-empty input, got shape {x.shape}")
         return x if x.flags.c_contiguous and x.flags.writeable else np.array(x, order="C")
 
-    def compiled(self, batch_size: int = 256) -> Any:
+    def compiled(self, batch_size: int = 1024) -> Any:
         """Return a function x -> outputs in evaluation mode, each batch of which is one native call.
 
         It uses the weights as they are when it is called. x may have any number of rows. Where the model cannot be

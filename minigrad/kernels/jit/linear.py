@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from minigrad.kernels.jit._jit import jit
 from minigrad.kernels.jit._stack import room
-from minigrad.kernels.jit._tile import ROWS, at, scratch, tile, transpose
+from minigrad.kernels.jit._tile import ROWS, VECTOR_BYTES, VECTORS, at, scratch, tile, transpose
 
 Array = npt.NDArray[Any]
 
@@ -20,6 +20,7 @@ DEPTH = 256
 TRANSPOSED_DEPTH = 1024
 FEW = 12  # rows of x, below which tiles would be mostly empty
 MANY = 512  # rows of a, above which a copy of the right operand pays: in place, rows of one can displace each other
+WIDTH = VECTORS * VECTOR_BYTES  # of a tile
 
 
 @jit(inline="always")
@@ -37,8 +38,8 @@ def _transpose(x: Array, rows: int, columns: int, add: bool, y: Array) -> None:
 
 @jit(inline="always")
 def _dot_products(x: Array, w: Array, b: Array, first: int, last: int, y: Array) -> None:
-    """Set y[:, first:last], four columns at a time: so four rows of w come from memory side by side. At the end some are
-    computed twice.
+    """Set y[:, first:last], four columns at a time, so that four rows of w come from memory side by side. At the end
+    some are computed twice.
     """
     end, zero = last - 1, x.dtype.type(0)
     for k in range(first, last, 4):
@@ -57,25 +58,63 @@ def _dot_products(x: Array, w: Array, b: Array, first: int, last: int, y: Array)
             out[k], out[i], out[j], out[n] = y0, y1, y2, y3
 
 
+@jit(inline="always")
+def _tile_into(a: Array, b: Array, depth: int, add: bool, rows: int, columns: int, sums: Array, c: Array) -> None:
+    """Set or add to c[:rows, :columns], at most one tile of it. What goes beyond is computed aside, in `sums`."""
+    if rows >= ROWS and columns == sums.shape[1]:
+        tile(a, b, depth, add, c)
+    else:
+        tile(a, b, depth, False, sums)
+        for i in range(min(rows, ROWS)):
+            row = c[i, :columns]
+            for j in range(columns):
+                row[j] = row[j] + sums[i, j] if add else sums[i, j]
+
+
 @jit()
 def linear_forward(x: Array, w: Array, b: Array, first: int, last: int, y: Array) -> None:
     """y[:, first:last] = x @ w[first:last].T + b[first:last]; x (M, D), w (K, D), b (K,) or empty, y (M, K).
 
-    With many rows, as y.T = w @ x.T: the operand in panels is the one to be transposed, and x is the smaller one.
+    Both operands lie along the sum. The smaller one is transposed.
     """
-    M, D = x.shape
+    M = len(x)
     if M < FEW:
         _dot_products(x, w, b, first, last, y)
         return
-    panel, sums = scratch(TRANSPOSED_DEPTH, x.dtype), scratch(ROWS, x.dtype)
-    width = panel.shape[1]
     bias = b[first:last]
     for m in range(M):
         row = y[m, first:last]
         for k in range(row.size):
             row[k] = bias[k] if b.size else 0
-    for m in range(0, M, width):
-        columns = min(width, M - m)
+    if WIDTH // x.itemsize <= last - first < M:
+        for m in range(0, M, MANY):
+            _add_product(at(x, m, 0), w, first, last, min(MANY, M - m), at(y, m, 0))
+    else:
+        _add_transposed(x, w, first, last, y)
+
+
+@jit()
+def _add_product(x: Array, w: Array, first: int, last: int, rows: int, y: Array) -> None:
+    """y[:rows, first:last] += x[:rows] @ w[first:last].T."""
+    D = x.shape[1]
+    panel, sums = scratch(TRANSPOSED_DEPTH, x.dtype), scratch(ROWS, x.dtype)
+    for k in range(first, last, panel.shape[1]):
+        columns = min(panel.shape[1], last - k)
+        for d in range(0, D, TRANSPOSED_DEPTH):
+            depth = min(TRANSPOSED_DEPTH, D - d)
+            panel[:depth, columns:] = 0
+            _transpose(at(w, k, d), columns, depth, False, panel)
+            for m in range(0, rows, ROWS):
+                _tile_into(at(x, m, d), panel, depth, True, rows - m, columns, sums, at(y, m, k))
+
+
+@jit()
+def _add_transposed(x: Array, w: Array, first: int, last: int, y: Array) -> None:
+    """y.T[first:last] += w[first:last] @ x.T."""
+    M, D = x.shape
+    panel, sums = scratch(TRANSPOSED_DEPTH, x.dtype), scratch(ROWS, x.dtype)
+    for m in range(0, M, panel.shape[1]):
+        columns = min(panel.shape[1], M - m)
         for d in range(0, D, TRANSPOSED_DEPTH):
             depth = min(TRANSPOSED_DEPTH, D - d)
             panel[:depth, columns:] = 0
@@ -87,7 +126,7 @@ def linear_forward(x: Array, w: Array, b: Array, first: int, last: int, y: Array
 
 @jit(inline="always")
 def _product(a: Array, b: Array, first: int, last: int, add: bool, c: Array) -> None:
-    """Set or add to c[:, first:last]: a @ b[:, first:last], a of any strides. What goes beyond c is computed aside."""
+    """Set or add to c[:, first:last]: a @ b[:, first:last], a of any strides."""
     M, K = len(c), len(b)
     panel, sums = scratch(DEPTH, c.dtype), scratch(ROWS, c.dtype)
     width = panel.shape[1]
@@ -104,14 +143,7 @@ def _product(a: Array, b: Array, first: int, last: int, add: bool, c: Array) -> 
                     panel[i, columns:] = 0
                 right = at(panel, 0, 0)
             for m in range(0, M, ROWS):
-                if m + ROWS <= M and columns == width:
-                    tile(at(a, m, k), right, depth, more, at(c, m, n))
-                else:
-                    tile(at(a, m, k), right, depth, False, sums)
-                    for i in range(min(ROWS, M - m)):
-                        row = c[m + i, n : n + columns]
-                        for j in range(columns):
-                            row[j] = row[j] + sums[i, j] if more else sums[i, j]
+                _tile_into(at(a, m, k), right, depth, more, M - m, columns, sums, at(c, m, n))
 
 
 @jit()
