@@ -81,7 +81,7 @@ def process(one: Contestant, caches: Path) -> tuple[float, float]:
         LeftOutError: if a library is missing, or cannot do it.
         WorkerError: if it fails.
     """
-    environment = os.environ | thread_variables(threads()) | one.environment | dict.fromkeys(CACHES, str(caches))
+    environment = inherited() | thread_variables(threads()) | one.environment | dict.fromkeys(CACHES, str(caches))
     command = [sys.executable, "-m", "benchmarks.once", one.name]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": ROOT}
     start = perf_counter()
@@ -98,8 +98,13 @@ def process(one: Contestant, caches: Path) -> tuple[float, float]:
 def seconds_to_import(module: str) -> float:
     """Import in a new process and return the seconds that the import took."""
     code = f"import time; t = time.perf_counter(); import {module}; print(time.perf_counter() - t)"
-    command, environment = [sys.executable, "-c", code], os.environ | KERAS.environment
+    command, environment = [sys.executable, "-c", code], inherited() | KERAS.environment
     return float(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
+
+
+def inherited() -> dict[str, str]:
+    """Return our environment, with which Python may keep byte code: installed packages have theirs, a checkout not."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def installed(package: str) -> bool:

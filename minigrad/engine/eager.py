@@ -1,6 +1,7 @@
 """The same without compiling, for layers of one's own, and where there is no Numba."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -18,19 +19,21 @@ class EagerStep(TrainingStep):
 
     def __call__(self, x: Array, y: npt.ArrayLike) -> float:
         """Do one step on a batch of any size, and return its loss."""
-        return self._step(x, np.asarray(y))[0]
+        return self.update(x, np.asarray(y))[0]
 
-    def _step(self, x: Array, y: Array, stops: bool = False) -> tuple[float, Array]:
+    def update(self, x: Array, y: Array, goes_on: Callable[[float], bool] | None = None) -> tuple[float, Array]:
+        """Do one step; return its loss and the outputs. Nothing is updated where `goes_on` denies it for the loss."""
         self.optimizer.zero_grad()
         outputs, pull_model = self.model.vjp(x)
-        value, pull_loss = self.loss.vjp(outputs, y)
-        if stops and not math.isfinite(value):
-            return float(value), outputs
+        result, pull_loss = self.loss.vjp(outputs, y)
+        value = float(result)
+        if goes_on is not None and not goes_on(value):
+            return value, outputs
         pull_model(pull_loss(), input_grad=False)
         if self.clip_norm is not None:
             clip_grad_norm_(self.trained, self.clip_norm)
         self.optimizer.step()
-        return float(value), outputs
+        return value, outputs
 
     def _run_epoch(
         self, x: Array, y: Array, order: Array, mean: float, std: float, schedule: LRScheduler | None, stops: bool
@@ -39,7 +42,7 @@ class EagerStep(TrainingStep):
         losses, samples, correct, has_classes = [], [], 0, False
         for start in range(0, len(order), self.batch_size):
             x_batch, y_batch = loader.batch(order[start : start + self.batch_size])
-            value, outputs = self._step(x_batch, y_batch, stops)
+            value, outputs = self.update(x_batch, y_batch, math.isfinite if stops else None)
             has_classes = outputs.ndim == 2 and y_batch.ndim == 1 and y_batch.dtype.kind in "iu"
             correct += int(np.count_nonzero(outputs.argmax(axis=1) == y_batch)) if has_classes else 0
             losses.append(value)

@@ -1,5 +1,7 @@
 """Dropout: a mask that nobody stores, because it can be computed again."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from minigrad import kernels

@@ -3,17 +3,20 @@
 `rng` is a generator or a seed; without it the default generator (`minigrad.manual_seed`) is used.
 """
 
+from __future__ import annotations
+
 import math
-from statistics import NormalDist
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from minigrad.nn.parameter import Array, Parameter
 from minigrad.nn.rng import generator
 
+if TYPE_CHECKING:
+    Rng = np.random.Generator | int | None
+
 T = TypeVar("T", Parameter, Array)
-Rng = np.random.Generator | int | None
 
 
 def _array(tensor: Parameter | Array) -> Array:
@@ -69,6 +72,8 @@ def trunc_normal_(
     """Fill with draws from N(mean, std²) that lie in [a, b], by inverting its distribution."""
     if not a < b or std <= 0:
         raise ValueError(f"trunc_normal_: want a < b and std > 0, got {a}, {b} and {std}")
+    from statistics import NormalDist  # slow to load
+
     array, law = _array(tensor), NormalDist(mean, std)
     quantiles = generator(rng).uniform(law.cdf(a), law.cdf(b), array.shape)
     array[...] = np.clip(np.vectorize(law.inv_cdf, otypes=[np.float64])(quantiles), a, b)

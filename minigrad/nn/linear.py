@@ -1,5 +1,7 @@
 """Linear and Embedding: a matrix product, and its special case for one-hot rows."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from minigrad import kernels

@@ -1,8 +1,10 @@
 """The generator that layers draw from when they are given none."""
 
+from __future__ import annotations
+
 import numpy as np
 
-_default = np.random.default_rng()
+_default: np.random.Generator | None = None  # NumPy's random numbers load with the first layer
 
 
 def manual_seed(seed: int) -> None:
@@ -17,6 +19,8 @@ def manual_seed(seed: int) -> None:
 
 def generator(rng: np.random.Generator | int | None) -> np.random.Generator:
     """Return `rng` as a Generator: itself, one seeded with an integer, or the default one for None."""
+    global _default
     if rng is None:
+        _default = _default or np.random.default_rng()
         return _default
     return np.random.default_rng(rng)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,7 +13,7 @@ import numpy as np
 from minigrad import engine
 from minigrad.data import ArrayDataset, Loader
 from minigrad.nn.parameter import Array
-from minigrad.optim import LRScheduler, ReduceLROnPlateau, clip_grad_norm_
+from minigrad.optim import LRScheduler, ReduceLROnPlateau
 from minigrad.train.callbacks import Callback, LRSchedule
 from minigrad.train.metrics import accuracy
 from minigrad.train.stopping import StopOnNaN
@@ -62,25 +63,18 @@ class EagerSteps:
         trainer = self._trainer
         on_loss = [callback.on_loss for callback in overridden(active, "on_loss")]
         on_step_end = [callback.on_step_end for callback in overridden(active, "on_step_end")]
-        parameters = [parameter for group in trainer.optimizer.param_groups for parameter in group["params"]]
+        step = engine.EagerStep(trainer.model, trainer.loss, trainer.optimizer, clip_norm=trainer.clip_norm)
         for trainer.step, (x, y) in enumerate(batches, 1):
-            self._run_step(x, y, parameters, on_loss)
+            value, outputs = step.update(x, y, partial(self._tell, on_loss, x, y))
+            trainer.means.add(value, outputs, y)
             for act in on_step_end:
                 act(trainer)
 
-    def _run_step(self, x: Array, y: Array, parameters: list[Any], on_loss: list[Callable[..., None]]) -> None:
-        """Do one update. The pullbacks end with this function: no exception can leave values on the model's stack."""
-        trainer = self._trainer
-        trainer.optimizer.zero_grad()
-        outputs, pull_model = trainer.model.vjp(x)
-        value, pull_loss = trainer.loss.vjp(outputs, y)
+    def _tell(self, on_loss: list[Callable[..., None]], x: Array, y: Array, value: float) -> bool:
+        """Let callbacks look at a loss. They stop the training by an exception."""
         for act in on_loss:
-            act(trainer, x, y, value)
-        pull_model(pull_loss(), input_grad=False)
-        if trainer.clip_norm is not None:
-            clip_grad_norm_(parameters, trainer.clip_norm)
-        trainer.optimizer.step()
-        trainer.means.add(float(value), outputs, y)
+            act(self._trainer, x, y, value)
+        return True
 
 
 class Part(NamedTuple):
