@@ -9,9 +9,12 @@ import pytest
 from minigrad import plots
 from minigrad.cli import main
 from minigrad.data import CATALOG, File, Source, write_idx
+from minigrad.io import load_state
+from minigrad.train import Checkpoint
 
 CLASSES = ("left", "right", "dark")
 SHAPE = (6, 5)  # of an image
+FILES = ["config.json", "confusion.png", "curves.png", "history.json", "metrics.json", "model.safetensors"]
 QUICK = ("--hidden", "8", "--epochs", "3", "--batch-size", "16", "--no-progress")
 DRAW = {"curves": plots.curves, "confusion_matrix": plots.confusion_matrix}
 
@@ -54,6 +57,28 @@ def train_toy(folder, *options):
     out = folder / "run"
     assert main(["train", "toy", *QUICK, "--quiet", *options, "--out", str(out)]) == 0
     return out
+
+
+def train(folder, *options):
+    """Train on the data set, and return the exit code."""
+    return main(["train", "toy", *QUICK, *options, "--out", str(folder / "run")])
+
+
+def raise_in_epoch(patch, number, error):
+    """Let a fit be hit by an exception when this epoch begins."""
+
+    def begin(self, trainer):
+        if trainer.epoch == number:
+            raise error
+
+    patch.setattr(Checkpoint, "on_epoch_start", begin)
+
+
+def same_model(one, other):
+    """Return whether two folders hold the same weights."""
+    one, other = (load_state(folder / "model.safetensors") for folder in (one, other))
+    assert one.keys() == other.keys()
+    return all(np.array_equal(one[name], other[name]) for name in one)
 
 
 def one_line(text):

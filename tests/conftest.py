@@ -7,8 +7,10 @@ one of them by name.
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
 
+from minigrad.engine import threads
 from tests.backend import KERNELS_UNDER_TEST
 
 EXAMPLES = {"dev": 25, "ci": 50, "deep": int(os.environ.get("MINIGRAD_EXAMPLES", "3000"))}
@@ -29,3 +31,9 @@ settings.load_profile("ci" if os.environ.get("CI") else "dev")
 def pytest_report_header() -> str:
     profile, count = settings.get_current_profile_name(), settings.default.max_examples
     return f"minigrad: {KERNELS_UNDER_TEST}; Hypothesis profile {profile}, {count} examples a test"
+
+
+@pytest.fixture(autouse=True)
+def _threads_are_counted_anew() -> None:
+    """A process reads the environment once; a test may have another one than the test before."""
+    threads._unless_told.cache_clear()

@@ -215,23 +215,12 @@ def test_momentum_is_loaded() -> None:
         both.train()
 
 
-def test_eager_and_compiled_steps_take_turns() -> None:
-    both = twins(network())
-    compiled = both.compiled
-    other = EagerStep(compiled.model, compiled.loss, compiled.optimizer)
-    for _ in range(3):
-        both.train(2)
-        both.compiled = other
-        both.train(2)
-        both.compiled = compiled
-
-
-def test_two_compiled_steps_take_turns() -> None:
-    """Each has its own programs, over one state."""
+@pytest.mark.parametrize("make", [EagerStep, minigrad.compile], ids=["eager", "compiled"])
+def test_two_steps_over_one_state_take_turns(make: Callable[..., TrainingStep]) -> None:
     both = twins(network())
     first = both.compiled
-    second = minigrad.compile(first.model, first.loss, first.optimizer)
-    for _ in range(2):
+    second = make(first.model, first.loss, first.optimizer)
+    for _ in range(3):
         both.train(2)
         both.compiled = second
         both.train(2)

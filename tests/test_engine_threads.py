@@ -6,7 +6,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -26,12 +25,9 @@ from tests.engine_twins import adam, network, samples
 
 
 @pytest.fixture(autouse=True)
-def _as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _as_before(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threads, "_chosen", None)
     monkeypatch.delenv("MINIGRAD_NUM_THREADS", raising=False)
-    threads._unless_told.cache_clear()
-    yield
-    threads._unless_told.cache_clear()
 
 
 # ------------------------------------------------------------------------------------------------------------ how many
