@@ -14,7 +14,7 @@ LIBRARIES = {
 }
 FORMS = ("forward", "input gradient", "weight gradient")
 COUNTS = tuple(sorted({1, threads()}))  # of threads
-BLOCKS, SECONDS = 2, 0.01
+BLOCKS, SECONDS = 2, 0.03  # in shorter ones a pool of threads is not yet awake
 
 
 def measure(rounds: int) -> dict[str, Any]:

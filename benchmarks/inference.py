@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.contestants import AT_ITS_BEST, CONTESTANTS, MINIGRAD, PYTORCH
+from benchmarks.contestants import AT_ITS_BEST, CONTESTANTS, MINIGRAD, PYTORCH, PYTORCH_FUSED
 from benchmarks.contestants.base import Array
 from benchmarks.tables import best, cell, markdown, ratio
 from benchmarks.worker import LeftOutError, Worker, interleave, workers
@@ -49,13 +49,13 @@ def probabilities(scores: Array) -> Array:
 
 def table(result: dict[str, Any]) -> str:
     """Return the result in Markdown."""
-    names = [one.name for one in CONTESTANTS]
+    names = [one.name for one in CONTESTANTS if one is not PYTORCH_FUSED]  # whose forward is PyTorch's
     rows = []
     for row in result["rows"]:
         samples = row["samples"]
-        torch = best(samples, (PYTORCH.name, *AT_ITS_BEST))
+        torch = best(samples, AT_ITS_BEST)
         network = row["workload"]["name"].split(",")[0]
-        times = [cell(samples.get(name), 1e3) for name in names if name != AT_ITS_BEST[0]]
+        times = [cell(samples.get(name), 1e3) for name in names]
         rows.append([f"{network}, {row['count']}", *times, ratio(samples, torch, MINIGRAD.name)])
-    titles = ["inference, ms: median (10th percentile)", *(name for name in names if name != AT_ITS_BEST[0])]
+    titles = ["inference, ms: median (10th percentile)", *names]
     return markdown([*titles, "PyTorch at its best / minigrad"], rows)

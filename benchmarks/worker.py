@@ -23,6 +23,7 @@ THREAD_VARIABLES = (
     "MINIGRAD_NUM_THREADS",
 )
 
+WARM_UP = 0.1  # seconds: by then the threads of a pool are awake, each on a processor of its own
 SETTLE = 0.03  # seconds: as long as threads of OpenBLAS spin when their work is done
 
 
@@ -135,7 +136,9 @@ class _Server:
 
     def calibrate(self, method: str, seconds: float) -> int:
         run, steps = getattr(self.object, method), 1
-        run(steps)
+        start = time.perf_counter()
+        while time.perf_counter() - start < WARM_UP:
+            run(steps)
         while (took := min(_seconds(run, steps) for _ in range(3))) < seconds / 2:
             steps *= 2
         return max(1, round(steps * seconds / took))

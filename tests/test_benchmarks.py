@@ -209,7 +209,7 @@ def test_every_part_makes_a_table_of_equal_rows(name: str) -> None:
 
 def test_what_the_tables_say() -> None:
     assert step.floor_of(SAMPLES) == pytest.approx(0.25)
-    assert "| small | 500 (500) | **4** (fused Adam) | 4 | 3 (JAX) | 2 |" in step.table(RESULTS["step"])
+    assert "| small | 500 (500) | **4** (PyTorch) | 4 | 3 (JAX) | 2 |" in step.table(RESULTS["step"])
     assert "| PyTorch, fused Adam | 4 (4) | 4 |" in epoch.table(RESULTS["epoch"])
     found = accuracy.table(RESULTS["time_to_accuracy"])
     assert "| minigrad | **2** (2) | **3** (3) |" in found

@@ -120,7 +120,7 @@ def run(code: int, length: int, steps: int, state: Array, thread: int, threads: 
         thread: number of this one.
         threads: of how many.
     """
-    kind = ALONE
+    kind, alone = ALONE, np.int64(1)  # Numba would compile `_do` anew for a literal
     for _ in range(steps):
         i = 0
         while i < length:
@@ -136,7 +136,7 @@ def run(code: int, length: int, steps: int, state: Array, thread: int, threads: 
             elif kind == SHARED:
                 _do(code, i, chain, thread, threads)
             elif thread == 0:
-                _do(code, i, chain, 0, 1)
+                _do(code, i, chain, thread, alone)
             i += chain
     if threads > 1:
         _meet(state, threads)
@@ -147,7 +147,7 @@ def lead(code: int, length: int, steps: int, state: Array, threads: int) -> None
     """Give the team a task, to run a program, and do it with them; in one call, so that no interrupt comes between."""
     state[CODE], state[LENGTH], state[STEPS] = code, length, steps
     store(state, TASK, state[TASK] + 1)
-    run(code, length, steps, state, 0, threads)
+    run(code, length, steps, state, np.int64(0), threads)  # for a literal Numba would compile `run` anew
 
 
 @jit()

@@ -71,6 +71,37 @@ def _tile_into(a: Array, b: Array, depth: int, add: bool, rows: int, columns: in
                 row[j] = row[j] + sums[i, j] if add else sums[i, j]
 
 
+@jit(inline="always")
+def _add_product(x: Array, w: Array, first: int, last: int, rows: int, y: Array) -> None:
+    """y[:rows, first:last] += x[:rows] @ w[first:last].T."""
+    D = x.shape[1]
+    panel, sums = scratch(TRANSPOSED_DEPTH, x.dtype), scratch(ROWS, x.dtype)
+    for k in range(first, last, panel.shape[1]):
+        columns = min(panel.shape[1], last - k)
+        for d in range(0, D, TRANSPOSED_DEPTH):
+            depth = min(TRANSPOSED_DEPTH, D - d)
+            panel[:depth, columns:] = 0
+            _transpose(at(w, k, d), columns, depth, False, panel)
+            for m in range(0, rows, ROWS):
+                _tile_into(at(x, m, d), panel, depth, True, rows - m, columns, sums, at(y, m, k))
+
+
+@jit(inline="always")
+def _add_transposed(x: Array, w: Array, first: int, last: int, y: Array) -> None:
+    """y.T[first:last] += w[first:last] @ x.T."""
+    M, D = x.shape
+    panel, sums = scratch(TRANSPOSED_DEPTH, x.dtype), scratch(ROWS, x.dtype)
+    for m in range(0, M, panel.shape[1]):
+        columns = min(panel.shape[1], M - m)
+        for d in range(0, D, TRANSPOSED_DEPTH):
+            depth = min(TRANSPOSED_DEPTH, D - d)
+            panel[:depth, columns:] = 0
+            _transpose(at(x, m, d), columns, depth, False, panel)
+            for k in range(first, last, ROWS):
+                tile(at(w, k, d), panel, depth, False, sums)
+                _transpose(sums, min(ROWS, last - k), columns, True, at(y, m, k))
+
+
 @jit()
 def linear_forward(x: Array, w: Array, b: Array, first: int, last: int, y: Array) -> None:
     """y[:, first:last] = x @ w[first:last].T + b[first:last]; x (M, D), w (K, D), b (K,) or empty, y (M, K).
@@ -91,37 +122,6 @@ def linear_forward(x: Array, w: Array, b: Array, first: int, last: int, y: Array
             _add_product(at(x, m, 0), w, first, last, min(MANY, M - m), at(y, m, 0))
     else:
         _add_transposed(x, w, first, last, y)
-
-
-@jit()
-def _add_product(x: Array, w: Array, first: int, last: int, rows: int, y: Array) -> None:
-    """y[:rows, first:last] += x[:rows] @ w[first:last].T."""
-    D = x.shape[1]
-    panel, sums = scratch(TRANSPOSED_DEPTH, x.dtype), scratch(ROWS, x.dtype)
-    for k in range(first, last, panel.shape[1]):
-        columns = min(panel.shape[1], last - k)
-        for d in range(0, D, TRANSPOSED_DEPTH):
-            depth = min(TRANSPOSED_DEPTH, D - d)
-            panel[:depth, columns:] = 0
-            _transpose(at(w, k, d), columns, depth, False, panel)
-            for m in range(0, rows, ROWS):
-                _tile_into(at(x, m, d), panel, depth, True, rows - m, columns, sums, at(y, m, k))
-
-
-@jit()
-def _add_transposed(x: Array, w: Array, first: int, last: int, y: Array) -> None:
-    """y.T[first:last] += w[first:last] @ x.T."""
-    M, D = x.shape
-    panel, sums = scratch(TRANSPOSED_DEPTH, x.dtype), scratch(ROWS, x.dtype)
-    for m in range(0, M, panel.shape[1]):
-        columns = min(panel.shape[1], M - m)
-        for d in range(0, D, TRANSPOSED_DEPTH):
-            depth = min(TRANSPOSED_DEPTH, D - d)
-            panel[:depth, columns:] = 0
-            _transpose(at(x, m, d), columns, depth, False, panel)
-            for k in range(first, last, ROWS):
-                tile(at(w, k, d), panel, depth, False, sums)
-                _transpose(sums, min(ROWS, last - k), columns, True, at(y, m, k))
 
 
 @jit(inline="always")
