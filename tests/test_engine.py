@@ -35,6 +35,11 @@ def test_what_compile_refuses(loss: nn.Loss, options: dict[str, Any], message: s
         minigrad.compile(model, loss, adam(model), **options)
 
 
+def test_what_compiled_refuses() -> None:
+    with pytest.raises(ValueError, match="compiled: want a batch_size of at least 1, got 0"):
+        nn.Linear(3, 3).compiled(batch_size=0)
+
+
 X, Y = samples()
 BAD = [
     (X[:, :2], Y, r"^Sequential\[0\].Linear: want input of shape \(\*, 3\), got \(8, 2\)"),

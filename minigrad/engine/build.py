@@ -52,6 +52,8 @@ def compile(
 
 def compile_model(model: Module, batch_size: int = 1024) -> CompiledModel | EagerModel:
     """Return a model's forward in evaluation mode, compiled; eager, with a warning, where that cannot be."""
+    if batch_size < 1:
+        raise ValueError(f"compiled: want a batch_size of at least 1, got {batch_size}")
     reason = why_eager(model)
     if reason:
         warnings.warn(f"{type(model).__name__}.compiled: {reason}, so each batch runs eagerly", stacklevel=3)
