@@ -8,11 +8,14 @@ import pytest
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
 
 SCRIPT = """
+import signal
 import sys
 import numpy as np
 from minigrad import nn, optim
 from minigrad.io import load_state
 from minigrad.train import Callback, Checkpoint, CSVLog, EarlyStopping, Trainer
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background jobs ignore
 
 class Keep(Callback):
     states = []
