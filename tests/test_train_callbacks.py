@@ -290,3 +290,24 @@ def test_early_stopping_restores_the_average_that_was_best(reverse):
     trainer = make(Script(0.9, 0.5, 0.7), *callbacks[:: -1 if reverse else 1], model=model)
     trainer.fit(blobs(), blobs(), epochs=3)
     same_state(averages[1], model.state_dict())
+
+
+def test_clipping_may_change_between_steps():
+    """The first step moves the weights, the others hardly do."""
+
+    weights = []
+
+    class Clip(Callback):
+        def on_step_end(self, trainer):
+            weights.append(trainer.model.weight.data.copy())
+            trainer.clip_norm = 1e-9
+
+    model = nn.Linear(3, 2, rng=0)
+    x, y = np.eye(3, dtype=np.float32), np.array([0, 1, 1])
+    options = {"callbacks": [Clip()], "progress": False, "compiled": False}
+    Trainer(model, nn.CrossEntropyLoss(), optim.SGD(model.parameters(), lr=1.0), **options).fit(
+        (x, y), batch_size=1, epochs=1
+    )
+    first, second, third = weights
+    np.testing.assert_allclose(second, first, atol=1e-7)
+    np.testing.assert_allclose(third, first, atol=1e-7)

@@ -63,8 +63,9 @@ class EagerSteps:
         trainer = self._trainer
         on_loss = [callback.on_loss for callback in overridden(active, "on_loss")]
         on_step_end = [callback.on_step_end for callback in overridden(active, "on_step_end")]
-        step = engine.EagerStep(trainer.model, trainer.loss, trainer.optimizer, clip_norm=trainer.clip_norm)
+        step = engine.EagerStep(trainer.model, trainer.loss, trainer.optimizer)
         for trainer.step, (x, y) in enumerate(batches, 1):
+            step.clip_norm = trainer.clip_norm  # a callback may have changed it
             value, outputs = step.update(x, y, partial(self._tell, on_loss, x, y))
             trainer.means.add(value, outputs, y)
             for act in on_step_end:
