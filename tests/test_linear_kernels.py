@@ -19,11 +19,13 @@ from tests.backend import IS_INTERPRETED
 
 numba = pytest.importorskip("numba", reason="Numba is not installed")
 _tile = import_module("minigrad.kernels.jit._tile")
+_dots = import_module("minigrad.kernels.jit._dots")
 _jit = import_module("minigrad.kernels.jit._jit")
 linear = import_module("minigrad.kernels.jit.linear")
 
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
 LONG, MANY = linear.TRANSPOSED_DEPTH + 37, linear.MANY + 5
+PAGES = linear.MANY // 4, 20, linear.PAGE // 4  # rows of float32 that lie a page apart
 GUARD = 99  # numbers around every array
 
 
@@ -179,7 +181,7 @@ def test_infinity_stays(product: Product, rows: int) -> None:
 
 @EVERY_PRODUCT
 @DTYPES
-@pytest.mark.parametrize("shape", [(3, LONG, 35), (21, LONG, 35), (MANY, 20, 37), (37, 20, MANY)], ids=str)
+@pytest.mark.parametrize("shape", [(3, LONG, 35), (21, LONG, 35), (MANY, 20, 37), (37, 20, MANY), PAGES], ids=str)
 def test_where_the_work_is_cut(product: Product, dtype: Any, shape: tuple[int, int, int]) -> None:
     rows, depth, columns = shape
     rng = np.random.default_rng(0)
@@ -197,7 +199,7 @@ def test_rows_do_not_depend_on_each_other(product: Product) -> None:
     rng = np.random.default_rng(0)
     left, right = rng.standard_normal((45, 20)), rng.standard_normal((20, 35))
     z = whole(product, left, right)
-    order = rng.permutation(45)[:13]  # not below FEW
+    order = rng.permutation(45)[: linear.FEW + 1]
     np.testing.assert_array_equal(bits(whole(product, guarded(left[order]), right)), bits(z[order]))
 
 
@@ -282,6 +284,21 @@ def test_the_tile_in_python_and_compiled(rows: int, add: bool) -> None:
     )
     np.testing.assert_allclose(actual, expected, rtol=1e-13, atol=1e-13)
     np.testing.assert_array_equal(actual[0], c[0])
+
+
+@pytest.mark.parametrize("height", [1, _dots.HEIGHT])
+@pytest.mark.parametrize(("rows", "columns", "depth"), [(1, 1, 1), (2, 3, 15), (4, 5, 16), (7, 9, 37)])
+@DTYPES
+def test_dot_products_in_python_and_compiled(dtype: Any, rows: int, columns: int, depth: int, height: int) -> None:
+    """Also where rows are missing: theirs are not added twice, and nothing is read or written beyond."""
+    rng = np.random.default_rng(0)
+    a, b = (guarded(rng.standard_normal((length, depth)).astype(dtype)) for length in (rows, columns))
+    expected, actual = (guarded(np.ones((rows, columns), dtype)) for _ in range(2))
+    _dots.add_dots(height, a, b, expected)
+    numba.njit(lambda a, b, c: _dots.add_dots(height, a, b, c))(a, b, actual)
+    assert_guarded(actual)
+    np.testing.assert_allclose(actual, expected, rtol=40 * np.finfo(dtype).eps, atol=40 * np.finfo(dtype).eps)
+    assert (expected != 1).sum() == min(rows, height) * min(columns, _dots.WIDTH)
 
 
 @pytest.mark.skipif(IS_INTERPRETED, reason="nothing is compiled")

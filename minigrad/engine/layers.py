@@ -8,7 +8,6 @@ import numpy as np
 from minigrad import nn
 from minigrad.engine.lowering import Lowering, Pull, lowers
 from minigrad.engine.memory import Array, Cell, Memory, cut
-from minigrad.kernels.jit.linear import FEW
 from minigrad.nn.errors import LayerError
 from minigrad.nn.parameter import Parameter
 
@@ -24,7 +23,7 @@ def linear(b: Lowering, layer: nn.Linear, x: Memory) -> tuple[Memory, Pull]:
     M = rows.shape[0]
     y = b.buffer((M, K), x.dtype, "y")
     bias = NOTHING[x.dtype] if layer.bias is None else layer.bias.data
-    work = M * D * K / 4 if M < FEW else None  # dot products wait for the weight's memory
+    work = max(M, 4) * D * K / 16  # with few rows they wait for the weight's memory
     b.emit("linear_forward", rows, weight, bias, y, over=K, work=work, multiply_adds=M * D * K)
 
     def pull(dy: Memory, wants_dx: bool) -> Memory:

@@ -125,13 +125,13 @@ def _lower_at(context: Any, builder: Any, signature: Any, arguments: Any) -> Any
     return view._getvalue()
 
 
-class _Matrix:
+class Matrix:
     """A matrix of Numba in LLVM's terms."""
 
     def __init__(self, context: Any, builder: Any, kind: Any, value: Any) -> None:
         array = make_array(kind)(context, builder, value)
         self.builder, self.data = builder, array.data
-        self.length = cgutils.unpack_tuple(builder, array.shape)[0]
+        self.length, self.width = cgutils.unpack_tuple(builder, array.shape)
         self.row_bytes, self.column_bytes = cgutils.unpack_tuple(builder, array.strides)
         self.number = context.get_value_type(kind.dtype)
         self.itemsize = context.get_abi_sizeof(self.number)
@@ -165,7 +165,7 @@ class _Matrix:
 
 @lower_builtin(tile, types.Array, types.Array, types.Integer, types.Boolean, types.Array)
 def _lower_tile(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    a, b, c = (_Matrix(context, builder, signature.args[n], arguments[n]) for n in (0, 1, 4))
+    a, b, c = (Matrix(context, builder, signature.args[n], arguments[n]) for n in (0, 1, 4))
     _, _, depth, add, _ = arguments
     lanes = VECTOR_BYTES // c.itemsize
     vector = ir.VectorType(c.number, lanes)
@@ -180,7 +180,7 @@ def _lower_tile(context: Any, builder: Any, signature: Any, arguments: Any) -> A
         factors = [b.load(place) for place in b.vectors(loop.index, VECTORS, lanes)]
         offset = builder.mul(loop.index, a.column_bytes)
         for row in range(ROWS):
-            value = _all_lanes(builder, builder.load(cgutils.pointer_add(builder, rows[row], offset)), vector)
+            value = all_lanes(builder, builder.load(cgutils.pointer_add(builder, rows[row], offset)), vector)
             for factor, register in zip(factors, sums[row * VECTORS :], strict=False):
                 # "contract" makes one instruction of the two where the CPU has it.
                 product = builder.fmul(value, factor, flags=["contract"])
@@ -190,14 +190,15 @@ def _lower_tile(context: Any, builder: Any, signature: Any, arguments: Any) -> A
     return context.get_dummy_value()
 
 
-def _all_lanes(builder: Any, value: Any, vector: Any) -> Any:
+def all_lanes(builder: Any, value: Any, vector: Any) -> Any:
+    """Return a vector, of this type, with the value in all of its places."""
     one = builder.insert_element(vector(ir.Undefined), value, INDEX(0))
     return builder.shuffle_vector(one, vector(ir.Undefined), ir.VectorType(ir.IntType(32), vector.count)(None))
 
 
 @lower_builtin(transpose, types.Array, types.Boolean, types.Array)
 def _lower_transpose(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    x, y = (_Matrix(context, builder, signature.args[n], arguments[n]) for n in (0, 2))
+    x, y = (Matrix(context, builder, signature.args[n], arguments[n]) for n in (0, 2))
     rows = [x.load(x.vectors(INDEX(row), 1, ROWS)[0]) for row in range(ROWS)]
     # Interleaving row r with row r + ROWS / 2, log2(ROWS) times over, makes columns of rows.
     for _ in range(ROWS.bit_length() - 1):

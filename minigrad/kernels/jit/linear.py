@@ -1,4 +1,4 @@
-"""A fully connected layer: its three matrix products on one register tile, and the sums of its bias's gradient.
+"""A fully connected layer: its three matrix products on register tiles, and the sums of its bias's gradient.
 
 Each element of a product is summed in one order, whatever the range and the other rows and columns are.
 """
@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from minigrad.kernels.jit._dots import HEIGHT, add_dots
+from minigrad.kernels.jit._dots import WIDTH as DOTS
 from minigrad.kernels.jit._jit import jit
 from minigrad.kernels.jit._stack import room
 from minigrad.kernels.jit._tile import ROWS, VECTOR_BYTES, VECTORS, at, scratch, tile, transpose
@@ -18,8 +20,9 @@ Array = npt.NDArray[Any]
 # in the first cache where it is read in place, in the second where it is transposed, which costs time.
 DEPTH = 256
 TRANSPOSED_DEPTH = 1024
-FEW = 12  # rows of x, below which tiles would be mostly empty
-MANY = 512  # rows of a, above which a copy of the right operand pays: in place, rows of one can displace each other
+FEW = 16  # rows of x or of w, below which tiles would be mostly empty
+MANY = 512  # rows of a, from which on a copy of the right operand pays: in place, its rows can displace each other
+PAGE = 4096  # bytes: where rows lie so far apart they do, and a copy pays earlier
 WIDTH = VECTORS * VECTOR_BYTES  # of a tile
 
 
@@ -37,25 +40,12 @@ def _transpose(x: Array, rows: int, columns: int, add: bool, y: Array) -> None:
 
 
 @jit(inline="always")
-def _dot_products(x: Array, w: Array, b: Array, first: int, last: int, y: Array) -> None:
-    """Set y[:, first:last], four columns at a time, so that four rows of w come from memory side by side. At the end
-    some are computed twice.
-    """
-    end, zero = last - 1, x.dtype.type(0)
-    for k in range(first, last, 4):
-        i, j, n = min(k + 1, end), min(k + 2, end), min(k + 3, end)
-        w0, w1, w2, w3 = w[k], w[i], w[j], w[n]
-        for m in range(len(x)):
-            row, out = x[m], y[m]
-            y0, y1, y2, y3 = zero, zero, zero, zero
-            for d in range(row.size):
-                y0 += row[d] * w0[d]
-                y1 += row[d] * w1[d]
-                y2 += row[d] * w2[d]
-                y3 += row[d] * w3[d]
-            if b.size:
-                y0, y1, y2, y3 = y0 + b[k], y1 + b[i], y2 + b[j], y3 + b[n]
-            out[k], out[i], out[j], out[n] = y0, y1, y2, y3
+def _add_dots(height: int, x: Array, w: Array, first: int, last: int, y: Array) -> None:
+    """y[:, first:last] += x @ w[first:last].T, `height` rows at a time (a literal)."""
+    right = w[:last]
+    for k in range(first, last, DOTS):
+        for m in range(0, len(x), height):
+            add_dots(height, at(x, m, 0), at(right, k, 0), at(y, m, k))
 
 
 @jit(inline="always")
@@ -106,22 +96,33 @@ def _add_transposed(x: Array, w: Array, first: int, last: int, y: Array) -> None
 def linear_forward(x: Array, w: Array, b: Array, first: int, last: int, y: Array) -> None:
     """y[:, first:last] = x @ w[first:last].T + b[first:last]; x (M, D), w (K, D), b (K,) or empty, y (M, K).
 
-    Both operands lie along the sum. The smaller one is transposed.
+    Both operands lie along the sum. Where neither has few rows, the smaller one is transposed.
     """
     M = len(x)
-    if M < FEW:
-        _dot_products(x, w, b, first, last, y)
-        return
     bias = b[first:last]
     for m in range(M):
         row = y[m, first:last]
         for k in range(row.size):
             row[k] = bias[k] if b.size else 0
-    if WIDTH // x.itemsize <= last - first < M:
+    if M == 1:
+        _add_dots(1, x, w, first, last, y)
+    elif M < FEW or len(w) < FEW:
+        _add_dots(HEIGHT, x, w, first, last, y)
+    elif WIDTH // x.itemsize <= last - first < M:
         for m in range(0, M, MANY):
             _add_product(at(x, m, 0), w, first, last, min(MANY, M - m), at(y, m, 0))
     else:
         _add_transposed(x, w, first, last, y)
+
+
+@jit(inline="always")
+def _copy(x: Array, m: int, n: int, rows: int, columns: int, panel: Array) -> None:
+    """Set the first rows of a panel: so many rows and columns of x[m:, n:], and 0."""
+    for i in range(rows):
+        row = x[m + i, n : n + columns]
+        for j in range(columns):
+            panel[i, j] = row[j]
+        panel[i, columns:] = 0
 
 
 @jit(inline="always")
@@ -130,17 +131,14 @@ def _product(a: Array, b: Array, first: int, last: int, add: bool, c: Array) -> 
     M, K = len(c), len(b)
     panel, sums = scratch(DEPTH, c.dtype), scratch(ROWS, c.dtype)
     width = panel.shape[1]
+    copies = len(c) >= (MANY // 4 if b.strides[0] % PAGE == 0 else MANY)
     for n in range(first, last, width):
         columns = min(width, last - n)
         for k in range(0, K, DEPTH):
             depth, more = min(DEPTH, K - k), add or k > 0
             right = at(b, k, n)
-            if columns < width or M > MANY:
-                for i in range(depth):
-                    row = b[k + i, n : n + columns]
-                    for j in range(columns):
-                        panel[i, j] = row[j]
-                    panel[i, columns:] = 0
+            if columns < width or copies:
+                _copy(b, k, n, depth, columns, panel)
                 right = at(panel, 0, 0)
             for m in range(0, M, ROWS):
                 _tile_into(at(a, m, k), right, depth, more, M - m, columns, sums, at(c, m, n))
