@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,19 @@ def test_every_kernel_says_what_it_writes() -> None:
 def test_unknown_kernel() -> None:
     with pytest.raises(AttributeError, match="no kernel 'fourier_forward'"):
         kernels.fourier_forward  # noqa: B018  # the look-up is the test
+
+
+@needs_numba
+def test_a_trial_compiles_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes NumPy's kernels, in its own thread, until it ends; those that are in use already stay."""
+    monkeypatch.delitem(vars(kernels), "tanh_forward", raising=False)
+    monkeypatch.setitem(vars(kernels), "relu_forward", JIT["relu_forward"])
+    with kernels.trying(), ThreadPoolExecutor(1) as others:
+        assert kernels.tanh_forward is REFERENCE["tanh_forward"]
+        assert kernels.relu_forward is JIT["relu_forward"]
+        monkeypatch.delitem(vars(kernels), "elu_forward", raising=False)
+        assert others.submit(lambda: kernels.elu_forward).result() is JIT["elu_forward"]
+    assert kernels.tanh_forward is JIT["tanh_forward"]
 
 
 def run(code: str, **environment: str) -> str:

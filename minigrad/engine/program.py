@@ -143,7 +143,7 @@ class Program:
             return 0, self._keep(np.array(cells, np.int64)).ctypes.data, GATE, 1
         words = [instruction.extent, instruction.grain]
         kinds, slots, operands = [], [], iter(instruction.operands)
-        kernel = getattr(kernels, instruction.kernel)
+        kernel = kernels.find(instruction.kernel, "jit")
         for name, parameter in inspect.signature(getattr(kernel, "py_func", kernel)).parameters.items():
             if name in ("first", "last"):
                 kinds.append(name)

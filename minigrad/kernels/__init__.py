@@ -10,7 +10,9 @@ arrays that it is given last; it validates nothing, allocates nothing large, and
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -30,6 +32,8 @@ FAMILIES = (
     "step",
 )
 
+_is_trying = ContextVar("_is_trying", default=False)
+
 
 @cache
 def backend() -> str:
@@ -40,10 +44,30 @@ def backend() -> str:
     return wanted or ("jit" if find_spec("numba") else "reference")
 
 
-def __getattr__(name: str) -> Callable[..., Any]:
+@contextmanager
+def trying() -> Iterator[None]:
+    """Let NumPy's kernels do what this thread does inside the block, but for those that the process has used before.
+
+    For what is done once, and would take seconds to compile.
+    """
+    token = _is_trying.set(True)
+    try:
+        yield
+    finally:
+        _is_trying.reset(token)
+
+
+def find(name: str, backend: str) -> Callable[..., Any]:
+    """Return a kernel of one of the two sets by its name."""
     for family in () if name.startswith("_") else FAMILIES:
-        kernel: Callable[..., Any] | None = getattr(import_module(f"{__name__}.{backend()}.{family}"), name, None)
+        kernel: Callable[..., Any] | None = getattr(import_module(f"{__name__}.{backend}.{family}"), name, None)
         if kernel is not None:
-            globals()[name] = kernel
             return kernel
     raise AttributeError(f"module {__name__!r} has no kernel {name!r}")
+
+
+def __getattr__(name: str) -> Callable[..., Any]:
+    if _is_trying.get():
+        return find(name, "reference")
+    kernel = globals()[name] = find(name, backend())
+    return kernel
