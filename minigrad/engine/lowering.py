@@ -61,7 +61,7 @@ class Check(NamedTuple):
     def __call__(self, index: Array) -> None:
         """Raise the error that a layer or loss would raise."""
         # Negative numbers are large without their sign.
-        if index.size and index.view(np.uint64).max() >= self.end:
+        if index.size and np.maximum.reduce(index.view(np.uint64), axis=None) >= self.end:
             kept = index if self.ignored is None else index[index != self.ignored]
             if kept.size and (kept.min() < 0 or kept.max() >= self.end):
                 raise ValueError(f"{self.message}, got {kept.min()} to {kept.max()}")
@@ -88,8 +88,7 @@ class Options:
 
     def read(self) -> None:
         """Bring all up to date."""
-        for number, read in enumerate(self._reads):
-            self.row[number] = read()
+        self.row[: len(self._reads)] = [read() for read in self._reads]
 
     def table(self, steps: int, schedule: LRScheduler | None) -> Array:
         """Return a row for each step, and let the schedule do so many."""
@@ -143,7 +142,7 @@ class Lowering(Builder):
         """Return the cell of an integer attribute, the same one at each call, which is written back after each run."""
         if id(owner) not in self._counters:
             cell = self._counters[id(owner)] = Cell(0, name)
-            self.before.append(lambda: cell.array.fill(getattr(owner, name)))
+            self.before.append(lambda: cell.set(getattr(owner, name)))
             self.after.append(lambda: setattr(owner, name, int(cell.array[0])))
         return self._counters[id(owner)]
 

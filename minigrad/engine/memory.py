@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,14 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 Shape = tuple[int, ...]
+
+
+def address(array: Array) -> int:
+    """Return where an array lies: `array.ctypes.data`, in half the time where the array can be written."""
+    try:
+        return ctypes.addressof(ctypes.c_char.from_buffer(array.data))
+    except (TypeError, ValueError):
+        return array.ctypes.data
 
 
 class Buffer:
@@ -69,9 +78,9 @@ class Slot:
 
     def fill(self, array: Array) -> None:
         """Take this array from now on, which the caller has to keep."""
-        address = array.ctypes.data
+        where = address(array)
         for words, at in self.places:
-            words[at] = address
+            words[at] = where
 
 
 def _completed(shape: Shape, size: int) -> Shape:
@@ -86,6 +95,10 @@ class Cell:
     def __init__(self, value: float = 0, name: str = "") -> None:
         self.array = np.array([value], np.float64 if isinstance(value, float) else np.int64)
         self.name = name
+
+    def set(self, value: float) -> None:
+        """Change it."""
+        self.array[0] = value
 
 
 Memory = Buffer | Slot | Array
