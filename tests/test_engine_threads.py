@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 import minigrad
 from minigrad import nn, optim
 from minigrad.engine import plan, threads
-from minigrad.engine.plan import ALIGNMENT, Lifetime
+from minigrad.engine.plan import Lifetime
+from minigrad.kernels.memory import LINE
 from tests.backend import needs_engine
 from tests.engine_runs import Results, assert_same_bits, programs_of, results_of, shared_by
 from tests.engine_twins import adam, network, samples
@@ -333,12 +334,12 @@ def test_places_of_buffers(lifetimes: list[Lifetime]) -> None:
     """No two overlap that are alive together; each begins a cache line; the arena is as large as it has to be."""
     offsets, total = plan.place(lifetimes)
     placed = list(zip(offsets, lifetimes, strict=True))
-    assert all(offset >= 0 and offset % ALIGNMENT == 0 for offset in offsets)
+    assert all(offset >= 0 and offset % LINE == 0 for offset in offsets)
     for number, (offset, life) in enumerate(placed):
         for other, alive in placed[:number]:
             if life.first <= alive.last and alive.first <= life.last:
                 assert offset + life.nbytes <= other or other + alive.nbytes <= offset
-    rounded = [-(-life.nbytes // ALIGNMENT) * ALIGNMENT for life in lifetimes]
+    rounded = [-(-life.nbytes // LINE) * LINE for life in lifetimes]
     assert total == max((offset + size for offset, size in zip(offsets, rounded, strict=True)), default=0)
     assert total <= sum(rounded)
     alive_at = [

@@ -15,11 +15,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minigrad.kernels.memory import LINE
 from tests.backend import IS_INTERPRETED
 
 numba = pytest.importorskip("numba", reason="Numba is not installed")
 _tile = import_module("minigrad.kernels.jit._tile")
 _dots = import_module("minigrad.kernels.jit._dots")
+_stack = import_module("minigrad.kernels.jit._stack")
 _jit = import_module("minigrad.kernels.jit._jit")
 linear = import_module("minigrad.kernels.jit.linear")
 
@@ -299,6 +301,12 @@ def test_dot_products_in_python_and_compiled(dtype: Any, rows: int, columns: int
     assert_guarded(actual)
     np.testing.assert_allclose(actual, expected, rtol=40 * np.finfo(dtype).eps, atol=40 * np.finfo(dtype).eps)
     assert (expected != 1).sum() == min(rows, height) * min(columns, _dots.WIDTH)
+
+
+@pytest.mark.skipif(IS_INTERPRETED, reason="nothing is compiled, so there is no such stack")
+def test_room_on_the_stack_begins_with_a_cache_line() -> None:
+    where = numba.njit(lambda: (_stack.room(np.float32).ctypes.data, _tile.scratch(3, np.float64).ctypes.data))
+    assert [start % LINE for start in where()] == [0, 0]
 
 
 @pytest.mark.skipif(IS_INTERPRETED, reason="nothing is compiled")

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-ALIGNMENT = 64  # bytes of a cache line
+from minigrad.kernels.memory import LINE
 
 
 class Lifetime(NamedTuple):
@@ -42,4 +42,4 @@ def place(lifetimes: list[Lifetime]) -> tuple[list[int], int]:
 
 
 def _aligned(nbytes: int) -> int:
-    return -(-nbytes // ALIGNMENT) * ALIGNMENT
+    return -(-nbytes // LINE) * LINE

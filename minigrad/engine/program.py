@@ -16,10 +16,11 @@ import numpy.typing as npt
 
 from minigrad import kernels
 from minigrad.engine.memory import Array, Buffer, Cell, Cut, Memory, Operand, Shape, Slot
-from minigrad.engine.plan import ALIGNMENT, Lifetime, place
+from minigrad.engine.plan import Lifetime, place
 from minigrad.engine.pool import run
 from minigrad.kernels.jit._driver import GATE, WIDTH
 from minigrad.kernels.jit._entry import entry
+from minigrad.kernels.memory import aligned
 
 # Work, in elements of a cheap loop, from which on sharing it among threads pays for their meeting.
 SHARED_FROM = 10_000
@@ -112,9 +113,7 @@ class Program:
     def __init__(self, instructions: list[Instruction]) -> None:
         self.instructions = instructions
         self.buffers, self.offsets, self.arena_bytes = _plan(instructions)
-        memory = np.empty(self.arena_bytes + ALIGNMENT, np.uint8)
-        start = -memory.ctypes.data % ALIGNMENT
-        self.arena = memory[start : start + self.arena_bytes]
+        self.arena = aligned(self.arena_bytes, np.uint8)
         self._entries: list[Any] = []
         self._kept: list[Array] = []
         rows = [self._assemble(number) for number in range(len(instructions))]

@@ -6,6 +6,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from minigrad.kernels.memory import aligned
+
 Array = npt.NDArray[Any]
 
 
@@ -33,8 +35,8 @@ class Block:
         arrays = [parameter.data for parameter in parameters.values()]
         self.dtype = arrays[0].dtype
         self.shapes = [array.shape for array in arrays]
-        self.data: Array = np.empty(sum(array.size for array in arrays), self.dtype)
-        self.grad: Array = np.empty_like(self.data)
+        size = sum(array.size for array in arrays)
+        self.data, self.grad = aligned(size, self.dtype), aligned(size, self.dtype)
         self.state: dict[str, Array] = {}
         self.step = 0
         self._views = self._cut()
@@ -68,7 +70,8 @@ class Block:
         if not used:
             return np.empty(0, self.dtype)
         if name not in self.state:
-            self.state[name] = np.full_like(self.data, fill)
+            self.state[name] = aligned(self.data.size, self.dtype)
+            self.state[name].fill(fill)
         return self.state[name]
 
     def entries(self) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -109,6 +112,8 @@ class Block:
     def __setstate__(self, state: dict[str, Any]) -> None:
         # A copied or unpickled view shares no memory. New ones are cut here, and `gather` finds them not yet bound.
         vars(self).update(state)
+        self.data, self.grad = _moved(self.data), _moved(self.grad)
+        self.state = {name: _moved(flat) for name, flat in self.state.items()}
         self._views = self._cut()
 
 
@@ -118,6 +123,13 @@ def blocks_of(parameters: Mapping[int, Trainable]) -> list[Block]:
     for number, parameter in parameters.items():
         by_dtype.setdefault(parameter.data.dtype, {})[number] = parameter
     return [Block(group) for group in by_dtype.values()]
+
+
+def _moved(flat: Array) -> Array:
+    """Return a copy that begins with a cache line, as those that are made here."""
+    copy = aligned(flat.size, flat.dtype)
+    copy[...] = flat
+    return copy
 
 
 def _step(entry: Mapping[str, Any]) -> int:

@@ -9,6 +9,8 @@ from numba import types
 from numba.extending import intrinsic, overload
 from numba.np.arrayobj import make_array, populate_array
 
+from minigrad.kernels.memory import LINE
+
 INDEX = ir.IntType(64)
 SIZE = 1024  # which fit into the fastest cache beside what is read
 
@@ -24,6 +26,7 @@ def stack_array(context: Any, builder: Any, kind: Any, shape: tuple[int, ...]) -
     itemsize = context.get_abi_sizeof(number)
     with builder.goto_entry_block():  # as cgutils.alloca_once, which also clears the memory
         data = builder.alloca(ir.ArrayType(number, math.prod(shape)))
+        data.align = LINE
     array = make_array(kind)(context, builder)
     populate_array(
         array,
