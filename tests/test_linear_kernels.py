@@ -181,6 +181,20 @@ def test_infinity_stays(product: Product, rows: int) -> None:
     assert np.isnan(z[2, 30])
 
 
+@pytest.mark.parametrize("columns", [1, 2, 5, 37])
+@pytest.mark.parametrize("rows", [1, 2, 3, 7])
+def test_bits_of_few_rows_do_not_depend_on_the_range(rows: int, columns: int) -> None:
+    """Neither compiled nor in Python, whatever depth."""
+    rng = np.random.default_rng(0)
+    for depth in (1, 3, 4, 17, 130):
+        left = rng.standard_normal((rows, depth)).astype(np.float32)
+        right = rng.standard_normal((depth, columns)).astype(np.float32)
+        z, parts = whole(PRODUCTS[0], left, right), blank(left, right)
+        for first in range(columns):
+            PRODUCTS[0].run(left, right, first, first + 1, parts)
+        np.testing.assert_array_equal(bits(parts), bits(z))
+
+
 @EVERY_PRODUCT
 @DTYPES
 @pytest.mark.parametrize("shape", [(3, LONG, 35), (21, LONG, 35), (MANY, 20, 37), (37, 20, MANY), PAGES], ids=str)

@@ -29,7 +29,7 @@ def add_dots(rows: int, a: Array, b: Array, c: Array) -> None:
     Where a or b has fewer rows, the last one stands for the others; what belongs to it is added once.
     """
     m, n = np.minimum(np.arange(rows), len(a) - 1), np.minimum(np.arange(WIDTH), len(b) - 1)
-    c[np.ix_(m, n)] += a[m] @ b[n].T
+    c[np.ix_(m, n)] += (a[m, None] * b[n]).sum(axis=-1)  # the order of @ depends on the shapes
 
 
 @type_callable(add_dots)
