@@ -38,6 +38,7 @@ def assert_flat(params):
         assert starts[0] % LINE == 0
         assert [array.ctypes.data for array in arrays] == list(starts[:-1])
         assert all(array.base is arrays[0].base and array.flags.c_contiguous for array in arrays)
+        assert 0 <= arrays[0].base.nbytes - sum(array.nbytes for array in arrays) <= LINE
 
 
 def test_parameters_are_views_of_one_array_in_order():
