@@ -15,7 +15,7 @@ from numba.core import cgutils
 from numba.extending import lower_builtin, type_callable
 
 from minigrad.kernels.jit._stack import INDEX
-from minigrad.kernels.jit._tile import REGISTERS, VECTOR_BYTES, Matrix, all_lanes
+from minigrad.kernels.jit._tile import REGISTERS, VECTOR_BYTES, Matrix, add_product, all_lanes
 
 Array = npt.NDArray[Any]
 
@@ -55,8 +55,7 @@ def _lower_add_dots(context: Any, builder: Any, signature: Any, arguments: Any) 
         for number, m in enumerate(left):
             value = load(a.row(m))
             for factor, register in zip(factors, sums[number * WIDTH :], strict=False):
-                product = builder.fmul(value, factor, flags=["contract"])
-                builder.store(builder.fadd(product, builder.load(register), flags=["contract"]), register)
+                add_product(builder, value, factor, register)
 
     whole = builder.udiv(a.width, INDEX(lanes))
     with cgutils.for_range(builder, whole) as loop:

@@ -182,12 +182,16 @@ def _lower_tile(context: Any, builder: Any, signature: Any, arguments: Any) -> A
         for row in range(ROWS):
             value = all_lanes(builder, builder.load(cgutils.pointer_add(builder, rows[row], offset)), vector)
             for factor, register in zip(factors, sums[row * VECTORS :], strict=False):
-                # "contract" makes one instruction of the two where the CPU has it.
-                product = builder.fmul(value, factor, flags=["contract"])
-                builder.store(builder.fadd(product, builder.load(register), flags=["contract"]), register)
+                add_product(builder, value, factor, register)
     places = [place for row in range(ROWS) for place in c.vectors(INDEX(row), VECTORS, lanes)]
     c.write([builder.load(register) for register in sums], add, places)
     return context.get_dummy_value()
+
+
+def add_product(builder: Any, value: Any, factor: Any, register: Any) -> None:
+    """Add a product to a register: "contract" makes one instruction of the two where the CPU has it."""
+    product = builder.fmul(value, factor, flags=["contract"])
+    builder.store(builder.fadd(product, builder.load(register), flags=["contract"]), register)
 
 
 def all_lanes(builder: Any, value: Any, vector: Any) -> Any:
