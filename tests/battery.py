@@ -7,7 +7,19 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from tests.cases import LOSSES, MODULES, clip, drawn, drawn_losses, ema, initialiser, kernel, optimizer, schedule
+from tests.cases import (
+    LOSSES,
+    MODULES,
+    clip,
+    drawn,
+    drawn_image,
+    drawn_losses,
+    ema,
+    initialiser,
+    kernel,
+    optimizer,
+    schedule,
+)
 from tests.cases.case import LAYOUTS, At
 from tests.checks import clip as clip_checks
 from tests.checks import ema as ema_checks
@@ -60,7 +72,7 @@ def _subjects(
 
 
 SUBJECTS = [
-    *_subjects("layer", MODULES, LAYERS_EVERYWHERE, drawn.DRAWN, module_checks),
+    *_subjects("layer", MODULES, LAYERS_EVERYWHERE, {**drawn.DRAWN, **drawn_image.DRAWN}, module_checks),
     *_subjects("loss", LOSSES, LOSSES_EVERYWHERE, drawn_losses.DRAWN, loss_checks),
     *_subjects("optimizer", optimizer.OPTIMIZERS, PRECISIONS, optimizer.DRAWN, optimizer_checks),
     *_subjects("schedule", schedule.SCHEDULES, PRECISIONS[:1], schedule.DRAWN, schedule_checks),

@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from tests.cases.network import BRANCHES, Layer, Network, Options, Shape, output_shape, replaced
+from tests.drawn_layers import IMAGE_LAYERS, LINE_LAYERS, windowed
 
 # Hypothesis draws the first of these most: sizes that hide nothing, and PyTorch's defaults.
 SIZES = (3, 2, 4, 5, 6, 7, 1)
@@ -30,18 +31,22 @@ ELEMENTWISE = {
     "Identity": options(),
     "ELU": options(alpha=tenths(1, 20)),
     "GELU": options(approximate=st.sampled_from(["none", "tanh"])),
+    "Hardswish": options(),
     "Hardtanh": options(min_val=tenths(-20, -1), max_val=tenths(1, 20)),
     "LeakyReLU": options(negative_slope=tenths(-5, 9)),
     "ReLU": options(),
+    "ReLU6": options(),
     "SELU": options(),
     "SiLU": options(),
     "Sigmoid": options(),
     "Softplus": options(beta=tenths(5, 30), threshold=tenths(5, 200)),
     "Tanh": options(),
 }
-KEEPING = [*ELEMENTWISE, "BatchNorm1d", "Dropout", "LayerNorm", "LogSoftmax", "PReLU", "Softmax"]  # the shape
-LEAVES = [*["Linear"] * 6, *KEEPING, "Flatten"]  # more of what gives a network weights
-VOCABULARY = {*LEAVES, *BRANCHES, "Embedding", "Sequential"}
+# The shape. On images BatchNorm1d stands for BatchNorm2d.
+KEEPING = [*ELEMENTWISE, "BatchNorm1d", "Dropout", "GroupNorm", "LayerNorm", "LogSoftmax", "PReLU", "Softmax"]
+LEAVES = [*["Linear"] * 6, *KEEPING, "Flatten", "Unflatten"]  # more of what gives a network weights
+BY_RANK = {2: LEAVES, 3: [*LEAVES, *LINE_LAYERS * 2], 4: [*LEAVES, *IMAGE_LAYERS * 3]}
+VOCABULARY = {*LEAVES, *IMAGE_LAYERS, *LINE_LAYERS, *BRANCHES, "Embedding", "Sequential"}
 
 
 class Draft:
@@ -82,7 +87,7 @@ class Draft:
         before = [layer for layer in self.made if self.fits(layer, shape, depth, free)] if choice == "again" else []
         if not before:
             self.uses += 1
-            return self.leaf(self.choose(LEAVES), shape, free)
+            return self.leaf(self.choose(BY_RANK[len(shape)]), shape, free)
         layer = self.choose(before)
         self.uses += len(layer.uses())
         self.gain *= layer.gain()
@@ -90,7 +95,9 @@ class Draft:
 
     def fits(self, layer: Layer, shape: Shape, depth: int, free: bool) -> bool:
         after = output_shape(layer, shape)
-        if after is None or math.prod(after) > LARGEST or not (free or after[:-1] == shape[:-1]):
+        if after is None or math.prod(after) > LARGEST or len(after) > len(shape):
+            return False
+        if not (free or after[:-1] == shape[:-1]):
             return False
         return (
             layer.depth() <= depth and self.uses + len(layer.uses()) <= self.most and self.gain * layer.gain() <= GAIN
@@ -101,6 +108,12 @@ class Draft:
         if len(shape) > len(goal):
             yield self.layer("Flatten", 1, -1)
             shape = (shape[0], math.prod(shape[1:]))
+        if shape[2:-1] != goal[2:-1]:
+            yield self.layer("AdaptiveAvgPool2d", goal[2:])
+            shape = (*shape[:2], *goal[2:])
+        if len(shape) > 2 and goal[1] % shape[1]:
+            yield self.layer(f"Conv{len(shape) - 2}d", shape[1], goal[1], 1)
+            shape = replaced(shape, 1, goal[1])
         for axis in range(len(goal) - 1):
             if shape[axis] != goal[axis]:
                 branches = [self.leaf(self.choose(KEEPING), shape, False) for _ in range(goal[axis] // shape[axis])]
@@ -143,8 +156,11 @@ class Draft:
             case "Linear":  # square shapes hide transposes
                 size = self.choose([size for size in SIZES if size not in shape])
                 return self.layer(kind, shape[-1], size, bias=self.draw(flags))
-            case "BatchNorm1d":
-                return self.batch_norm(shape[1])
+            case "BatchNorm1d" | "BatchNorm2d":
+                return self.batch_norm("BatchNorm2d" if rank == 4 else "BatchNorm1d", shape[1])
+            case "GroupNorm":
+                groups = self.choose([n for n in range(1, shape[1] + 1) if shape[1] % n == 0])
+                return self.kept(self.layer(kind, groups, shape[1], eps=self.eps(), affine=self.draw(flags)), shape)
             case "LayerNorm":
                 drawn = self.draw(options(elementwise_affine=flags, bias=flags))
                 return self.layer(kind, shape[self.draw(st.integers(0, rank - 1)) :], eps=self.eps(), **drawn)
@@ -155,20 +171,35 @@ class Draft:
             case "Dropout":  # whose masks PyTorch draws otherwise
                 return self.layer(kind, 0.0 if self.training else self.draw(tenths(0, 10)))
             case "Flatten":
-                axes = [(i, i) for i in range(rank)] + [(i, i + 1) for i in range(rank - 1) if free and rank > 2]
-                start, end = self.choose(axes)
+                axes = [(i, i) for i in range(rank)] + [(i, i + 1) for i in range(rank - 1) if free and rank == 3]
+                start, end = self.choose(axes + [(1, 3)] * (free and rank == 4))
                 return self.layer(kind, start - self.choose([0, rank]), end - self.choose([0, rank]))
+            case "Unflatten":
+                sizes = (-1, *shape[2:]) if self.draw(flags) else shape[1:]
+                return self.layer(
+                    "Sequential", self.layer("Flatten", 1, -1), self.layer(kind, self.choose([1, -1]), sizes)
+                )
+            case _ if kind in (*IMAGE_LAYERS, *LINE_LAYERS):
+                return self.kept(windowed(self, kind, shape, free), shape)
             case _:
                 return self.layer(kind, **self.draw(ELEMENTWISE[kind]))
 
-    def batch_norm(self, channels: int) -> Layer:
+    def kept(self, layer: Layer, shape: Shape) -> Layer:
+        """Return a layer that was drawn, if it fits."""
+        after = output_shape(layer, shape)
+        if after is not None and math.prod(after) <= LARGEST:
+            return layer
+        self.made.remove(layer)
+        return self.layer("Identity")
+
+    def batch_norm(self, kind: str, channels: int) -> Layer:
         """Draw one that can do with the batch: a single sample has no statistics."""
         if self.batch == 1 and self.training:
             return self.layer("Identity")
         tracks = flags if self.batch > 1 else st.just(True)
         momenta = st.none() | tenths(0, 10)
         drawn = self.draw(options(momentum=momenta, affine=flags, bias=flags, track_running_stats=tracks))
-        return self.layer("BatchNorm1d", channels, eps=self.eps(), **drawn)
+        return self.layer(kind, channels, eps=self.eps(), **drawn)
 
     def eps(self) -> float:
         """Draw the eps of a normalisation, as small as the others leave room for."""
@@ -198,9 +229,10 @@ def networks(draw: Callable[..., Any], most: int = 25, padding: bool = True) -> 
         most: uses of layers, about.
         padding: whether an Embedding may have a row that gets no gradient.
     """
-    rank, training = draw(st.integers(2, 3)), draw(flags)
+    rank, training = draw(st.integers(2, 4)), draw(flags)
     vocabulary = draw(st.integers(2, 7)) if draw(st.integers(0, 3)) == 3 else None
-    shape = tuple(draw(st.lists(st.sampled_from(SIZES), min_size=rank, max_size=rank, unique=True)))
+    sizes = st.lists(st.sampled_from(SIZES), min_size=rank, max_size=rank, unique=True)
+    shape = tuple(draw(sizes.filter(lambda drawn: math.prod(drawn) <= LARGEST)))
     draft = Draft(draw, shape[0], training, most)
     front = [] if vocabulary is None else [draft.embedding(vocabulary, shape, padding)]
     inner = output_shape(front[0], shape[:-1]) if front else shape

@@ -23,11 +23,12 @@ _tile = import_module("minigrad.kernels.jit._tile")
 _dots = import_module("minigrad.kernels.jit._dots")
 _stack = import_module("minigrad.kernels.jit._stack")
 _jit = import_module("minigrad.kernels.jit._jit")
+_product = import_module("minigrad.kernels.jit._product")
 linear = import_module("minigrad.kernels.jit.linear")
 
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
-LONG, MANY = linear.TRANSPOSED_DEPTH + 37, linear.MANY + 5
-PAGES = linear.MANY // 4, 20, linear.PAGE // 4  # rows of float32 that lie a page apart
+LONG, MANY = linear.TRANSPOSED_DEPTH + 37, _product.MANY + 5
+PAGES = _product.MANY // 4, 20, _product.PAGE // 4  # rows of float32 that lie a page apart
 GUARD = 99  # numbers around every array
 
 
@@ -242,7 +243,7 @@ def test_bias(dtype: Any, rows: int) -> None:
 
 
 @DTYPES
-@pytest.mark.parametrize("rows", [5, linear.DEPTH + 3])
+@pytest.mark.parametrize("rows", [5, _product.DEPTH + 3])
 def test_a_weight_gradient_is_added(dtype: Any, rows: int) -> None:
     rng = np.random.default_rng(0)
     dy, x, dw = (rng.standard_normal(shape).astype(dtype) for shape in ((rows, 19), (rows, 41), (19, 41)))

@@ -97,6 +97,10 @@ KINKS = [
     (nn.SELU(), torch.nn.SELU(), 0.0),
     (nn.Hardtanh(), torch.nn.Hardtanh(), -1.0),
     (nn.Hardtanh(), torch.nn.Hardtanh(), 1.0),
+    (nn.ReLU6(), torch.nn.ReLU6(), 0.0),
+    (nn.ReLU6(), torch.nn.ReLU6(), 6.0),
+    (nn.Hardswish(), torch.nn.Hardswish(), -3.0),
+    (nn.Hardswish(), torch.nn.Hardswish(), 3.0),
     (nn.Softplus(2, threshold=1), torch.nn.Softplus(2, threshold=1), 0.5),
 ]
 

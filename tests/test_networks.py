@@ -47,8 +47,10 @@ def kinks(layer: Any) -> tuple[float, ...]:
     match type(layer).__name__:
         case "ReLU" | "LeakyReLU" | "PReLU" | "ELU" | "SELU":
             return (0.0,)
-        case "Hardtanh":
+        case "Hardtanh" | "ReLU6":
             return layer.min_val, layer.max_val
+        case "Hardswish":
+            return -3.0, 3.0
         case "Softplus":
             return (layer.threshold / layer.beta,)
         case _:

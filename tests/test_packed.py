@@ -46,6 +46,8 @@ PACKED = {
     "sigmoid_backward": 3,
     "hardtanh_forward": 2,
     "hardtanh_backward": 2,
+    "hardswish_forward": 4,
+    "hardswish_backward": 4,
     "softplus_forward": 32,
     "softplus_backward": 16,
     "mse_forward": 2,

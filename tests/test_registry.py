@@ -11,7 +11,19 @@ import minigrad
 from minigrad import data, engine, io, models, nn, optim, train
 from minigrad.nn import init
 from tests.backend import needs_engine, needs_numba
-from tests.cases import LOSSES, MODULES, clip, drawn, drawn_losses, ema, initialiser, kernel, optimizer, schedule
+from tests.cases import (
+    LOSSES,
+    MODULES,
+    clip,
+    drawn,
+    drawn_image,
+    drawn_losses,
+    ema,
+    initialiser,
+    kernel,
+    optimizer,
+    schedule,
+)
 from tests.cases.clip import CLIPS
 from tests.cases.ema import AVERAGES
 from tests.cases.initialiser import INITIALISERS
@@ -22,7 +34,8 @@ from tests.discovery import classes_of, kernels_of, modules_of
 
 
 def test_every_module_has_a_case() -> None:
-    assert {type(case.make()) for case in MODULES} == set(drawn.DRAWN) == classes_of(nn.Module)
+    drawn_classes = {*drawn.DRAWN, *drawn_image.DRAWN}
+    assert {type(case.make()) for case in MODULES} == drawn_classes == classes_of(nn.Module)
 
 
 def test_every_loss_has_a_case() -> None:

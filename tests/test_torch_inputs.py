@@ -105,8 +105,8 @@ def cotangent(shape: tuple[int, ...], dtype: torch.dtype) -> np.ndarray:
 def test_layer_equals_torch(case: TorchCase, training: bool, dtype: torch.dtype) -> None:
     item = case.input(dtype=dtype, training=training)
     (x,) = arguments_of(item)
-    module, twin = module_pair(case, item, dtype, training)
     with refused_if_listed(case):
+        module, twin = module_pair(case, item, dtype, training)
         y, pullback = module.vjp(ours(x))
         leaf = x.clone().requires_grad_(x.is_floating_point())
         expected = twin(leaf)

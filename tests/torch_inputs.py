@@ -34,7 +34,8 @@ CAPTURE = "a tensor matters where a GPU captures the step; here an array of one 
 
 # Class, description, and why the input is refused here, or why one that PyTorch refuses is taken.
 LISTED = [
-    ("BatchNorm1d", "zero_batch", EMPTY),
+    ("BatchNorm?d", "zero_batch", EMPTY),
+    ("MaxPool?d", "return_indices", "a layer gives one array"),
     ("LayerNorm", "1d_empty_elementwise_affine", EMPTY),
     ("Adam", "*ConstantLR*", "minigrad has no ConstantLR"),
     ("SGD", "*ConstantLR*", "minigrad has no ConstantLR"),
@@ -49,11 +50,15 @@ LISTED = [
 ABSENT = {
     "Concat": "PyTorch has no such class",
     "Dropout": "random; PyTorch's tests of it draw inputs of their own",
+    "Dropout2d": "random; PyTorch's tests of it draw inputs of their own",
     "Flatten": "PyTorch's tests of it draw inputs of their own",
     "Identity": "PyTorch's tests of it draw inputs of their own",
+    "PixelShuffle": "PyTorch's tests of it draw inputs of their own",
     "Residual": "PyTorch has no such class",
     "Sequential": "PyTorch's tests of it draw inputs of their own",
     "Sum": "PyTorch has no such class",
+    "Unflatten": "PyTorch's tests of it draw inputs of their own",
+    "Upsample": "PyTorch's tests of it draw inputs of their own",
 }
 
 _MODULES = {name: info for info in module_db if hasattr(nn, name := info.module_cls.__name__)}

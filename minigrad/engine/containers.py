@@ -5,12 +5,12 @@ import math
 from minigrad import nn
 from minigrad.engine.layers import is_dropping, relu_dropout
 from minigrad.engine.lowering import Lowering, Pull, lowers
-from minigrad.engine.memory import Memory, Shape, cut
+from minigrad.engine.memory import Image, Memory, Shape, Value, cut, in_form_of
 from minigrad.nn import Module
 
 
-@lowers(nn.Sequential)
-def sequential(b: Lowering, chain: nn.Sequential, x: Memory) -> tuple[Memory, Pull]:
+@lowers(nn.Sequential, images=True)
+def sequential(b: Lowering, chain: nn.Sequential, x: Value) -> tuple[Value, Pull]:
     """Each layer's output is the next one's input. The backward ends at the first layer that is trained."""
     pulls: list[tuple[bool, Pull]] = []
     layers = list(chain)
@@ -18,13 +18,13 @@ def sequential(b: Lowering, chain: nn.Sequential, x: Memory) -> tuple[Memory, Pu
         layer = layers.pop(0)
         behind = layers[0] if layers else None
         if type(layer) is nn.ReLU and behind is not None and is_dropping(behind):
-            x, pull = relu_dropout(b, behind, x)
+            x, pull = relu_dropout(b, behind, b.plain(x))
             del layers[0]
         else:
             x, pull = b.lower(layer, x)
         pulls.append((b.is_trained(layer), pull))
 
-    def pull_all(dy: Memory, wants_dx: bool) -> Memory:
+    def pull_all(dy: Value, wants_dx: bool) -> Value:
         wanted = [wants_dx]
         for is_trained, _ in pulls:
             wanted.append(wanted[-1] or is_trained)
@@ -36,22 +36,22 @@ def sequential(b: Lowering, chain: nn.Sequential, x: Memory) -> tuple[Memory, Pu
     return x, pull_all
 
 
-@lowers(nn.Sum)
-def sum_(b: Lowering, layer: nn.Sum, x: Memory) -> tuple[Memory, Pull]:
+@lowers(nn.Sum, images=True)
+def sum_(b: Lowering, layer: nn.Sum, x: Value) -> tuple[Value, Pull]:
     """Branches over one input, added."""
     return _added(b, list(layer), x)
 
 
-@lowers(nn.Residual)
-def residual(b: Lowering, layer: nn.Residual, x: Memory) -> tuple[Memory, Pull]:
+@lowers(nn.Residual, images=True)
+def residual(b: Lowering, layer: nn.Residual, x: Value) -> tuple[Value, Pull]:
     """y = body(x) + shortcut(x)."""
     return _added(b, [layer.body, layer.shortcut], x)
 
 
-def _added(b: Lowering, branches: list[Module], x: Memory) -> tuple[Memory, Pull]:
+def _added(b: Lowering, branches: list[Module], x: Value) -> tuple[Value, Pull]:
     outputs, pulls = zip(*(b.lower(branch, x) for branch in branches), strict=True)
 
-    def pull_all(dy: Memory, wants_dx: bool) -> Memory:
+    def pull_all(dy: Value, wants_dx: bool) -> Value:
         return _pull_branches(b, branches, list(pulls), [dy] * len(pulls), x, wants_dx)
 
     return _add_all(b, list(outputs)), pull_all
@@ -60,7 +60,8 @@ def _added(b: Lowering, branches: list[Module], x: Memory) -> tuple[Memory, Pull
 @lowers(nn.Concat)
 def concat(b: Lowering, layer: nn.Concat, x: Memory) -> tuple[Memory, Pull]:
     """Branches over one input, side by side along one axis."""
-    outputs, pulls = zip(*(b.lower(branch, x) for branch in layer), strict=True)
+    values, pulls = zip(*(b.lower(branch, x) for branch in layer), strict=True)
+    outputs = [b.plain(value) for value in values]
     axis = layer.axis % len(outputs[0].shape)
     shapes = [output.shape for output in outputs]
     shape = (*shapes[0][:axis], sum(part[axis] for part in shapes), *shapes[0][axis + 1 :])
@@ -71,8 +72,8 @@ def concat(b: Lowering, layer: nn.Concat, x: Memory) -> tuple[Memory, Pull]:
         b.emit("put_columns", cut(part), column, cut(_matrix(y, axis)))
         column += part.shape[1]
 
-    def pull_all(dy: Memory, wants_dx: bool) -> Memory:
-        parts: list[Memory] = []
+    def pull_all(dy: Memory, wants_dx: bool) -> Value:
+        parts: list[Value] = []
         column = 0
         for part_shape in shapes:
             part = b.buffer(part_shape, dy.dtype, "dy")
@@ -91,8 +92,8 @@ def _matrix(memory: Memory, axis: int) -> Memory:
 
 
 def _pull_branches(
-    b: Lowering, branches: list[Module], pulls: list[Pull], cotangents: list[Memory], x: Memory, wants_dx: bool
-) -> Memory:
+    b: Lowering, branches: list[Module], pulls: list[Pull], cotangents: list[Value], x: Value, wants_dx: bool
+) -> Value:
     parts = [
         pull(dy, wants_dx)
         for branch, pull, dy in zip(branches, pulls, cotangents, strict=True)
@@ -101,9 +102,10 @@ def _pull_branches(
     return _add_all(b, parts) if wants_dx else x
 
 
-def _add_all(b: Lowering, parts: list[Memory]) -> Memory:
-    total = parts[0]
-    for part in parts[1:]:
+def _add_all(b: Lowering, parts: list[Value]) -> Value:
+    form = next((part for part in parts if isinstance(part, Image)), parts[0])
+    total, *others = [b.laid_out_as(part, form) for part in parts]
+    for part in others:
         both, total = total, b.like(part, "sum")
         b.emit("add", cut(both.reshape(-1)), cut(part.reshape(-1)), cut(total.reshape(-1)))
-    return total
+    return in_form_of(total, form)

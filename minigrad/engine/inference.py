@@ -13,7 +13,7 @@ from minigrad.engine.program import Program, keep_last
 from minigrad.engine.registry import Lowering
 from minigrad.engine.threads import get_num_threads
 from minigrad.engine.trial import evaluating, try_model
-from minigrad.nn import BatchNorm1d, Module
+from minigrad.nn import Module
 
 
 class CompiledModel:
@@ -28,7 +28,7 @@ class CompiledModel:
     def __init__(self, model: Module, batch_size: int = 1024) -> None:
         self.model, self.batch_size = model, batch_size
         self._parameters = list(model.parameters())
-        self._tracking = [m for m in model.modules() if isinstance(m, BatchNorm1d) and m.track_running_stats]
+        self._tracking: list[Any] = [m for m in model.modules() if getattr(m, "track_running_stats", False)]
         self._programs: dict[Any, _ForwardProgram] = {}
         self._lock = Lock()  # a program has memory for one call at a time
 
@@ -66,7 +66,7 @@ class _ForwardProgram:
         self._lowered = b = Lowering(model)
         self._x = Slot(x.shape, x.dtype, "x")
         with evaluating(model):
-            self._y, _ = b.lower(model, self._x)
+            self._y = b.plain(b.lower(model, self._x)[0])
         self.program = Program(b.instructions)
         # A buffer, unless no layer has done anything.
         self._outputs = self.program.view(self._y) if isinstance(self._y, Buffer) else None

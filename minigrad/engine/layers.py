@@ -7,7 +7,7 @@ import numpy as np
 
 from minigrad import nn
 from minigrad.engine.lowering import Lowering, Pull, lowers
-from minigrad.engine.memory import Array, Cell, Memory, cut
+from minigrad.engine.memory import Array, Cell, Image, Memory, Value, cut, in_form_of
 from minigrad.nn.errors import LayerError
 from minigrad.nn.parameter import Parameter
 
@@ -72,14 +72,15 @@ def embedding(b: Lowering, layer: nn.Embedding, x: Memory) -> tuple[Memory, Pull
     return y.reshape(*x.shape, D), pull
 
 
-@lowers(nn.BatchNorm1d)
-def batch_norm(b: Lowering, layer: nn.BatchNorm1d, x: Memory) -> tuple[Memory, Pull]:
+@lowers(nn.BatchNorm1d, nn.BatchNorm2d, images=True)
+def batch_norm(b: Lowering, layer: nn.BatchNorm1d | nn.BatchNorm2d | nn.InstanceNorm2d, x: Value) -> tuple[Value, Pull]:
     """y = γ x̂ + β over the columns, which the threads share."""
-    C, dtype = layer.num_features, x.dtype
-    rows = b.to_rows(x, 1)
+    C, dtype, rank = layer.num_features, x.dtype, len(x.shape) - 2
+    pixels = b.pixels(x, rank)
+    rows = pixels.reshape(-1, C)
     M = rows.shape[0]
     uses_batch = layer.training or not layer.track_running_stats
-    gamma, beta = _affine(layer.weight, layer.bias, C, dtype)
+    gamma, beta = affine_of(layer.weight, layer.bias, C, dtype)
     mean, inv_std = b.buffer((C,), dtype, "mean"), b.buffer((C,), dtype, "inv_std")
     statistics: Memory = mean
     if uses_batch:
@@ -88,7 +89,7 @@ def batch_norm(b: Lowering, layer: nn.BatchNorm1d, x: Memory) -> tuple[Memory, P
             raise error.seen_from(b.model)
         var = b.buffer((C,), dtype, "var")
         b.emit("batch_norm_statistics", rows, layer.eps, mean, var, inv_std, over=C, work=2 * rows.size)
-        if layer.training and layer.track_running_stats:
+        if layer.training and layer.track_running_stats and not isinstance(layer, nn.InstanceNorm2d):
             _track(b, layer, mean, var, M)
     else:
         statistics = layer.running_mean
@@ -96,8 +97,8 @@ def batch_norm(b: Lowering, layer: nn.BatchNorm1d, x: Memory) -> tuple[Memory, P
     y = b.like(rows, "y")
     b.emit("batch_norm_forward", rows, gamma, beta, statistics, inv_std, y, over=C, work=rows.size)
 
-    def pull(dy: Memory, wants_dx: bool) -> Memory:
-        dy_rows, dx = b.to_rows(dy, 1), b.like(rows, "dx")
+    def pull(dy: Value, wants_dx: bool) -> Value:
+        dy_rows, dx = b.pixels(dy, rank).reshape(-1, C), b.like(rows, "dx")
         with b.gradient(layer.weight, (C,), dtype) as dgamma, b.gradient(layer.bias, (C,), dtype) as dbeta:
             b.emit(
                 "batch_norm_backward",
@@ -105,12 +106,12 @@ def batch_norm(b: Lowering, layer: nn.BatchNorm1d, x: Memory) -> tuple[Memory, P
                 over=C,
                 work=3 * rows.size,
             )
-        return b.from_rows(dx, x.shape, 1)
+        return Image(dx.reshape(*pixels.shape), x.shape)
 
-    return b.from_rows(y, x.shape, 1), pull
+    return Image(y.reshape(*pixels.shape), x.shape), pull
 
 
-def _track(b: Lowering, layer: nn.BatchNorm1d, mean: Memory, var: Memory, M: int) -> None:
+def _track(b: Lowering, layer: nn.BatchNorm1d | nn.BatchNorm2d, mean: Memory, var: Memory, M: int) -> None:
     tracked = layer.num_batches_tracked.reshape(1)
     b.emit("count", tracked)
     share = Cell(0.0 if layer.momentum is None else float(layer.momentum))
@@ -126,7 +127,7 @@ def layer_norm(b: Lowering, layer: nn.LayerNorm, x: Memory) -> tuple[Memory, Pul
     D, dtype = math.prod(layer.normalized_shape), x.dtype
     rows = x.reshape(-1, D)
     M = rows.shape[0]
-    gamma, beta = _affine(layer.weight, layer.bias, D, dtype)
+    gamma, beta = affine_of(layer.weight, layer.bias, D, dtype)
     mean, inv_std, y = b.buffer((M,), dtype, "mean"), b.buffer((M,), dtype, "inv_std"), b.like(rows, "y")
     b.emit("layer_norm_forward", cut(rows), gamma, beta, layer.eps, cut(mean), cut(inv_std), cut(y))
 
@@ -144,7 +145,7 @@ def layer_norm(b: Lowering, layer: nn.LayerNorm, x: Memory) -> tuple[Memory, Pul
     return y.reshape(*x.shape), pull
 
 
-def _affine(weight: Parameter | None, bias: Parameter | None, size: int, dtype: Any) -> tuple[Array, Array]:
+def affine_of(weight: Parameter | None, bias: Parameter | None, size: int, dtype: Any) -> tuple[Array, Array]:
     """Return γ and β as vectors: ones and zeros where the layer has none."""
     gamma = np.ones(size, dtype) if weight is None else weight.data.reshape(-1)
     beta = np.zeros(size, dtype) if bias is None else bias.data.reshape(-1)
@@ -156,7 +157,7 @@ def dropout(b: Lowering, layer: nn.Dropout, x: Memory) -> tuple[Memory, Pull]:
     """y = m x / (1 - p); the mask is computed again in the backward."""
     if not is_dropping(layer):
         return x, lambda dy, wants_dx: dy
-    arguments = *_mask_keys(b, layer), layer.threshold, layer.scale
+    arguments = *mask_keys(b, layer), layer.threshold, layer.scale
 
     def drop(source: Memory, name: str) -> Memory:
         target = b.like(source, name)
@@ -169,7 +170,7 @@ def dropout(b: Lowering, layer: nn.Dropout, x: Memory) -> tuple[Memory, Pull]:
 def relu_dropout(b: Lowering, layer: nn.Dropout, x: Memory) -> tuple[Memory, Pull]:
     """A ReLU and the dropout behind it, in one pass each way."""
     y = b.like(x, "y")
-    arguments = *_mask_keys(b, layer), layer.threshold, layer.scale
+    arguments = *mask_keys(b, layer), layer.threshold, layer.scale
     b.emit("relu_dropout_forward", cut(x.reshape(-1)), *arguments, cut(y.reshape(-1)))
 
     def pull(dy: Memory, wants_dx: bool) -> Memory:
@@ -186,7 +187,7 @@ def is_dropping(layer: nn.Module) -> TypeGuard[nn.Dropout]:
     return isinstance(layer, nn.Dropout) and type(layer) is nn.Dropout and layer.training and layer.p > 0
 
 
-def _mask_keys(b: Lowering, layer: nn.Dropout) -> tuple[Cell, Cell]:
+def mask_keys(b: Lowering, layer: nn.Dropout) -> tuple[Cell, Cell]:
     """Emit the computation of the keys of this use."""
     key0, key1 = Cell(0, "key0"), Cell(0, "key1")
     b.emit("mask_key", layer.seed, b.counter(layer, "step").array, key0.array, key1.array)
@@ -215,23 +216,26 @@ def prelu(b: Lowering, layer: nn.PReLU, x: Memory) -> tuple[Memory, Pull]:
     return y, pull
 
 
-def elementwise(b: Lowering, layer: Any, x: Memory) -> tuple[Memory, Pull]:
+ELEMENTWISE = (
+    *(nn.ReLU, nn.LeakyReLU, nn.ELU, nn.SELU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid, nn.Softplus),
+    *(nn.Hardtanh, nn.ReLU6, nn.Hardswish),
+)
+
+
+@lowers(*ELEMENTWISE, images=True)
+def elementwise(b: Lowering, layer: Any, value: Value) -> tuple[Value, Pull]:
     """y = f(x), with `layer`'s kernel and arguments."""
+    x = b.laid_out_as(value, value)
     y, arguments = b.like(x, "y"), layer._arguments()
     b.emit(f"{layer.kernel}_forward", cut(x.reshape(-1)), *arguments, cut(y.reshape(-1)))
 
-    def pull(dy: Memory, wants_dx: bool) -> Memory:
+    def pull(dy: Value, wants_dx: bool) -> Value:
         dx, saved = b.like(x, "dx"), x if layer.saves == "x" else y
-        flat = cut(saved.reshape(-1)), cut(dx.reshape(-1))
-        b.emit(f"{layer.kernel}_backward", cut(dy.reshape(-1)), *arguments, *flat)
-        return dx
+        given = b.laid_out_as(dy, value).reshape(-1)
+        b.emit(f"{layer.kernel}_backward", cut(given), *arguments, cut(saved.reshape(-1)), cut(dx.reshape(-1)))
+        return in_form_of(dx, value)
 
-    return y, pull
-
-
-lowers(nn.ReLU, nn.LeakyReLU, nn.ELU, nn.SELU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid, nn.Hardtanh, nn.Softplus)(
-    elementwise
-)
+    return in_form_of(y, value), pull
 
 
 @lowers(nn.Softmax, nn.LogSoftmax)
@@ -250,13 +254,13 @@ def along_axis(b: Lowering, layer: Any, x: Memory) -> tuple[Memory, Pull]:
     return b.from_rows(y, vectors.shape, layer.dim).reshape(*x.shape), pull
 
 
-@lowers(nn.Identity)
-def identity(b: Lowering, layer: nn.Identity, x: Memory) -> tuple[Memory, Pull]:
+@lowers(nn.Identity, images=True)
+def identity(b: Lowering, layer: nn.Identity, x: Value) -> tuple[Value, Pull]:
     """y = x."""
     return x, lambda dy, wants_dx: dy
 
 
-@lowers(nn.Flatten)
-def flatten(b: Lowering, layer: nn.Flatten, x: Memory) -> tuple[Memory, Pull]:
+@lowers(nn.Flatten, nn.Unflatten)
+def reshape(b: Lowering, layer: nn.Flatten | nn.Unflatten, x: Memory) -> tuple[Memory, Pull]:
     """The same memory in another shape."""
     return x.reshape(*layer.output_shape(x.shape)), lambda dy, wants_dx: dy.reshape(*x.shape)

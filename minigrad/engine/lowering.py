@@ -14,27 +14,35 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from minigrad.engine.memory import Array, Buffer, Cell, Memory, Shape, Slot, cut
+from minigrad.engine.memory import Array, Buffer, Cell, Image, Memory, Shape, Slot, Value, cut
 from minigrad.engine.program import Builder
 from minigrad.nn import Module, Parameter
 from minigrad.optim import LRScheduler
 
 T = TypeVar("T")
 
-Pull = Callable[[Memory, bool], Memory]
+Pull = Callable[[Any, bool], Value]
 """`pull(dy, wants_dx) -> dx`: emits a backward. What it returns has no meaning where dx is not wanted."""
 
 OPTIONS = 16  # of one group, at most
 CHAINED_FROM = 32768  # elements of a weight: fewer stay in the cache until the end of the step anyway
 
 _LOWERINGS: dict[type[Any], Callable[..., Any]] = {}
+_TAKES_IMAGES: set[type[Any]] = set()
 
 
-def lowers(*kinds: type[Any]) -> Callable[[Callable[..., T]], Callable[..., T]]:
-    """Declare a function as the lowering of these classes. It does not hold for classes derived from them."""
+def lowers(*kinds: type[Any], images: bool = False) -> Callable[[Callable[..., T]], Callable[..., T]]:
+    """Declare a function as the lowering of these classes. It does not hold for classes derived from them.
+
+    Arguments:
+        kinds: the classes.
+        images: whether it takes an `Image`, and gives what it likes; others get the same as plain memory.
+    """
 
     def declare(function: Callable[..., T]) -> Callable[..., T]:
         _LOWERINGS.update(dict.fromkeys(kinds, function))
+        if images:
+            _TAKES_IMAGES.update(kinds)
         return function
 
     return declare
@@ -146,10 +154,39 @@ class Lowering(Builder):
             self.after.append(lambda: setattr(owner, name, int(cell.array[0])))
         return self._counters[id(owner)]
 
-    def lower(self, module: Module, x: Memory) -> tuple[Memory, Pull]:
+    def lower(self, module: Module, x: Value) -> tuple[Value, Pull]:
         """Emit a module's forward; return its output and what emits its backward."""
-        output, pull = lowering_of(module)(self, module, x)
-        return output, pull
+        lowering = lowering_of(module)
+        if type(module) in _TAKES_IMAGES:
+            taken: tuple[Value, Pull] = lowering(self, module, x)
+            return taken
+        output, pull = lowering(self, module, self.plain(x))
+        return output, lambda dy, wants_dx: pull(self.plain(dy), wants_dx)
+
+    def plain(self, x: Value) -> Memory:
+        """Return memory in the order of its axes."""
+        if not isinstance(x, Image):
+            return x
+        N, S, C = x.pixels.shape
+        return self.from_rows(x.pixels.reshape(N * S, C), (N, C, S), 1).reshape(*x.shape)
+
+    def pixels(self, x: Value, rank: int) -> Memory:
+        """Return images (N, C, *), or one without N, of `rank` axes of pixels as (N, S, C)."""
+        if isinstance(x, Image):
+            return x.pixels
+        N, C = x.shape[0] if len(x.shape) == rank + 2 else 1, x.shape[-rank - 1]
+        return self._channels_last(x, N, C)
+
+    def laid_out_as(self, x: Value, other: Value) -> Memory:
+        """Return the elements of x in the order of those of another value of the same shape."""
+        if not isinstance(other, Image):
+            return self.plain(x)
+        return (
+            x.pixels if isinstance(x, Image) else self._channels_last(x, other.pixels.shape[0], other.pixels.shape[2])
+        )
+
+    def _channels_last(self, x: Memory, N: int, C: int) -> Memory:
+        return self.to_rows(x.reshape(N, C, -1), 1).reshape(N, -1, C)
 
     def is_trained(self, module: Module) -> bool:
         """Return whether a gradient of a parameter in this module is wanted."""
@@ -202,8 +239,8 @@ class Lowering(Builder):
         """Return the vectors of x along `axis` as the rows of a matrix."""
         axis %= len(x.shape)
         before, length, behind = _around(x.shape, axis)
-        if behind == 1:
-            return x.reshape(before, length)
+        if behind == 1 or length == 1:
+            return x.reshape(before * behind, length)
         rows = self.buffer((before, behind, length), x.dtype, "rows")
         self.emit("swap_axes", cut(x.reshape(before, length, behind)), cut(rows))
         return rows.reshape(before * behind, length)
@@ -212,7 +249,7 @@ class Lowering(Builder):
         """Return the array of `shape` of which `rows` is `to_rows(..., axis)`."""
         axis %= len(shape)
         before, length, behind = _around(shape, axis)
-        if behind == 1:
+        if behind == 1 or length == 1:
             return rows.reshape(*shape)
         x = self.buffer(shape, rows.dtype, "x")
         self.emit("swap_axes", cut(rows.reshape(before, behind, length)), cut(x.reshape(before, length, behind)))

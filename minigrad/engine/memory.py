@@ -102,6 +102,24 @@ class Cell:
 
 
 Memory = Buffer | Slot | Array
+
+
+class Image:
+    """Images (N, C, *), or one (C, *), whose channels lie last: `pixels` (N, S, C) is their memory."""
+
+    def __init__(self, pixels: Memory, shape: Shape) -> None:
+        self.pixels, self.shape, self.dtype = pixels, shape, pixels.dtype
+
+
+Value = Memory | Image
+"""What a layer takes and gives."""
+
+
+def in_form_of(memory: Memory, other: Value) -> Value:
+    """Return memory that is laid out as another value as that value's like."""
+    return Image(memory, other.shape) if isinstance(other, Image) else memory
+
+
 Operand = Memory | Cell | float
 
 

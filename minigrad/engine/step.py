@@ -16,7 +16,7 @@ from minigrad.engine.program import keep_last
 from minigrad.engine.threads import get_num_threads
 from minigrad.engine.training import Batch, Source, TrainingProgram
 from minigrad.engine.trial import try_batch
-from minigrad.nn import BatchNorm1d, CrossEntropyLoss, Loss, Module, NLLLoss
+from minigrad.nn import CrossEntropyLoss, Loss, Module, NLLLoss
 from minigrad.optim import LRScheduler, Optimizer
 
 # Options of a group that decide which state there is.
@@ -39,7 +39,7 @@ class CompiledStep(TrainingStep):
     ) -> None:
         super().__init__(model, loss, optimizer, batch_size, clip_norm)
         self._modules = list(model.modules())
-        self._tracking = [m for m in self._modules if isinstance(m, BatchNorm1d) and m.track_running_stats]
+        self._tracking: list[Any] = [m for m in self._modules if getattr(m, "track_running_stats", False)]
         self._programs: dict[Any, TrainingProgram] = {}
         self._busy = Lock()
 

@@ -59,7 +59,8 @@ class TrainingProgram:
         self._value, self._correct, self._stops = Cell(0.0), Cell(0), Cell(0)
         self._x, self._y = Slot(x.shape, x.dtype, "x"), Slot(y.shape, y.dtype, "y")
         inputs: tuple[Memory, Memory] = (self._x, self._y) if source is None else self._emit_gathering(source)
-        outputs, pull = b.lower(owner.model, inputs[0])
+        value, pull = b.lower(owner.model, inputs[0])
+        outputs = b.plain(value)
         dy = lower_loss(b, owner.loss, outputs, inputs[1], self._value)
         self.counts_correct = source is not None and len(outputs.shape) == 2 and y.dtype == np.int64
         if self.counts_correct:

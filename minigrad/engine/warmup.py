@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from minigrad import nn, optim
+from minigrad import kernels, nn, optim
 from minigrad.data import Loader
 from minigrad.engine.build import compile
 from minigrad.engine.eager import EagerStep
@@ -73,6 +73,16 @@ def tasks() -> Iterator[Task]:
 
     for layer in _layers():
         yield Task(type(layer).__name__, (nn.Linear(D, D), layer, last), cross_entropy, x, y)
+    pictures, lines = rng.standard_normal((N, 2, D, D)), rng.standard_normal((N, 2, D))
+    for layer in _image_layers():
+        with kernels.trying():
+            features = nn.Flatten()(layer(pictures.astype(np.float32))).shape[1]
+        chain: tuple[Module, ...] = (nn.Conv2d(2, 2, 1), layer, nn.Flatten(), nn.Linear(features, C))
+        yield Task(f"{type(layer).__name__} of images", chain, cross_entropy, pictures, y)
+    yield Task("a chain of image layers", _image_chain(), cross_entropy, pictures, y)
+    for layer in (nn.Conv1d(2, 2, 1), nn.MaxPool1d(1), nn.AvgPool1d(1), nn.AdaptiveAvgPool1d(D)):
+        chain = nn.Conv1d(2, 2, 1), layer, nn.Flatten(), nn.Linear(2 * D, C)
+        yield Task(f"{type(layer).__name__} of lines", chain, cross_entropy, lines, y)
     for layer in (nn.BatchNorm1d(D), nn.PReLU(D), nn.Softmax(dim=1), nn.LogSoftmax(dim=1)):
         yield Task(f"{type(layer).__name__} of (N, C, L)", (nn.Linear(2, 2), layer), mse, cube, cube)
     yield Task("Embedding", (nn.Embedding(D, D, padding_idx=0), nn.LayerNorm(D), last), cross_entropy, words, y)
@@ -104,6 +114,22 @@ def _layers() -> list[Module]:
         nn.Sum(nn.ReLU(), nn.Tanh()),
         nn.Sequential(nn.Concat(nn.ReLU(), nn.Tanh(), axis=1), nn.Linear(2 * D, D)),
     ]
+
+
+def _image_layers() -> list[Module]:
+    return [
+        *(nn.Conv2d(2, 2, 3), nn.Conv2d(2, 2, 3, padding=1, padding_mode="reflect"), nn.ConvTranspose2d(2, 2, 3)),
+        *(nn.MaxPool2d(2), nn.AvgPool2d(2), nn.AdaptiveAvgPool2d(1), nn.Upsample(scale_factor=2), nn.ZeroPad2d(1)),
+        *(nn.BatchNorm2d(2), nn.GroupNorm(1, 2), nn.Dropout2d(0.5)),
+        nn.InstanceNorm2d(2, affine=True, track_running_stats=True),
+    ]
+
+
+def _image_chain() -> tuple[Module, ...]:
+    """Layers between which the channels stay last, and some behind which they do not."""
+    body = nn.Sequential(nn.Conv2d(D, D, 3, padding=1), nn.BatchNorm2d(D), nn.ReLU6(), nn.Hardswish())
+    head = nn.Flatten(), nn.Unflatten(1, (2 * D, 2 * D)), nn.Flatten(), nn.Linear(4 * D * D, C)
+    return nn.Conv2d(2, D, 1), nn.Residual(body), nn.PixelShuffle(2), *head
 
 
 def _optimizers() -> Iterator[tuple[str, Make]]:

@@ -20,6 +20,7 @@ from typing import Any
 
 FAMILIES = (
     "activation",
+    "conv",
     "dropout",
     "embedding",
     "gather",

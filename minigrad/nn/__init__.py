@@ -5,11 +5,13 @@ from minigrad.nn.activation import (
     ELU,
     GELU,
     SELU,
+    Hardswish,
     Hardtanh,
     LeakyReLU,
     LogSoftmax,
     PReLU,
     ReLU,
+    ReLU6,
     Sigmoid,
     SiLU,
     Softmax,
@@ -18,33 +20,49 @@ from minigrad.nn.activation import (
 )
 from minigrad.nn.class_loss import CrossEntropyLoss, NLLLoss
 from minigrad.nn.containers import Concat, Residual, Sequential, Sum
-from minigrad.nn.dropout import Dropout
+from minigrad.nn.conv import Conv1d, Conv2d, ConvTranspose2d
+from minigrad.nn.dropout import Dropout, Dropout2d
 from minigrad.nn.element_loss import BCEWithLogitsLoss, HuberLoss, L1Loss, MSELoss, SmoothL1Loss
 from minigrad.nn.errors import BackwardError, LayerError
+from minigrad.nn.group_norm import GroupNorm, InstanceNorm2d
 from minigrad.nn.linear import Embedding, Linear
 from minigrad.nn.loss import Loss
 from minigrad.nn.module import Module
-from minigrad.nn.norm import BatchNorm1d, LayerNorm
+from minigrad.nn.norm import BatchNorm1d, BatchNorm2d, LayerNorm
 from minigrad.nn.observe import Summary, observe, summary
 from minigrad.nn.parameter import Parameter
+from minigrad.nn.pool import AdaptiveAvgPool1d, AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d
 from minigrad.nn.recording import enable_grad, is_recording, no_grad
-from minigrad.nn.shape import Flatten, Identity
+from minigrad.nn.resample import PixelShuffle, Upsample, ZeroPad2d
+from minigrad.nn.shape import Flatten, Identity, Unflatten
 
 __all__ = [
     "ELU",
     "GELU",
     "SELU",
+    "AdaptiveAvgPool1d",
+    "AdaptiveAvgPool2d",
+    "AvgPool1d",
+    "AvgPool2d",
     "BCEWithLogitsLoss",
     "BackwardError",
     "BatchNorm1d",
+    "BatchNorm2d",
     "Concat",
+    "Conv1d",
+    "Conv2d",
+    "ConvTranspose2d",
     "CrossEntropyLoss",
     "Dropout",
+    "Dropout2d",
     "Embedding",
     "Flatten",
+    "GroupNorm",
+    "Hardswish",
     "Hardtanh",
     "HuberLoss",
     "Identity",
+    "InstanceNorm2d",
     "L1Loss",
     "LayerError",
     "LayerNorm",
@@ -53,11 +71,15 @@ __all__ = [
     "LogSoftmax",
     "Loss",
     "MSELoss",
+    "MaxPool1d",
+    "MaxPool2d",
     "Module",
     "NLLLoss",
     "PReLU",
     "Parameter",
+    "PixelShuffle",
     "ReLU",
+    "ReLU6",
     "Residual",
     "Sequential",
     "SiLU",
@@ -68,6 +90,9 @@ __all__ = [
     "Sum",
     "Summary",
     "Tanh",
+    "Unflatten",
+    "Upsample",
+    "ZeroPad2d",
     "enable_grad",
     "init",
     "is_recording",

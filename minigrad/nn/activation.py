@@ -273,6 +273,39 @@ class Hardtanh(_Elementwise):
         return f"min_val={self.min_val}, max_val={self.max_val}"
 
 
+class ReLU6(Hardtanh):
+    r"""y = min(max(x, 0), 6).
+
+    Backward: dx = dy where 0 < x < 6, else 0.
+
+    Saved: x.
+
+    >>> ReLU6()(np.array([-3.0, 0.5, 7.0])).tolist()
+    [0.0, 0.5, 6.0]
+    """
+
+    def __init__(self) -> None:
+        super().__init__(0.0, 6.0)
+
+    def extra_repr(self) -> str:
+        """Return nothing: there are no arguments."""
+        return ""
+
+
+class Hardswish(_Elementwise):
+    r"""y = x min(max(x + 3, 0), 6) / 6 (Howard et al., 2019).
+
+    Backward: dx = 0 where x ≤ -3, dy where x ≥ 3, else (x / 3 + 1/2) dy.
+
+    Saved: x.
+
+    >>> Hardswish()(np.array([0.0, 1.5, 4.0])).tolist()
+    [0.0, 1.125, 4.0]
+    """
+
+    kernel = "hardswish"
+
+
 class Softplus(_Elementwise):
     r"""y = log(1 + e^(βx)) / β; y = x where βx > threshold (there they agree to rounding).
 

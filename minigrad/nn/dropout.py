@@ -71,6 +71,32 @@ class Dropout(Module):
         return f"p={self.p}"
 
 
+class Dropout2d(Dropout):
+    r"""Dropout of whole channels: y_nc = m_nc x_nc / (1 - p) in training, with m_nc = 0 with probability p, else 1.
+
+    Arguments:
+        p: probability of a zero, in [0, 1].
+        rng: generator or seed from which this layer's seed is drawn.
+
+    Shape:
+        x: (N, C, H, W) or (C, H, W), y: the same. In evaluation, and with p = 0, y is x itself.
+
+    Backward: dx_nc = m_nc dy_nc / (1 - p).
+
+    Saved: seed and step. The mask, that of Dropout for (N, C), is computed again.
+
+    >>> Dropout2d(0.5, rng=0)(np.ones((4, 1, 1), np.float32)).reshape(-1).tolist()
+    [2.0, 2.0, 2.0, 0.0]
+    """
+
+    def _forward(self, x: Array) -> tuple[Array, tuple[int, int] | None]:
+        return super()._forward(self._input(x, "(N, C, H, W) or (C, H, W)", x.ndim in (3, 4)))
+
+    def _apply(self, key: tuple[int, int], x: Array) -> Array:
+        factors = super()._apply(key, np.ones(x.shape[:-2], x.dtype))
+        return x * factors[..., None, None]
+
+
 def stream_key(seed: int, step: int) -> tuple[int, int]:
     """Return the two 32-bit keys of mask number `step` of a stream: SplitMix64 (Steele et al., 2014)."""
     z = (seed + 0x9E3779B97F4A7C15 * (step + 1)) % 2**64

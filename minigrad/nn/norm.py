@@ -1,8 +1,8 @@
-"""Normalisation: over the batch (BatchNorm1d) or over the features of each sample (LayerNorm)."""
+"""Normalisation: over the batch (BatchNorm1d, BatchNorm2d) or over the features of each sample (LayerNorm)."""
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -13,7 +13,86 @@ from minigrad.nn.parameter import Array, Parameter
 from minigrad.nn.rows import from_rows, to_rows
 
 
-class BatchNorm1d(Module):
+class _BatchNorm(Module):
+    """What the two have in common: y = γ x̂ + β over the vectors along axis 1, wherever in the batch they lie.
+
+    A class says which numbers of axes its input may have, and what follows the channels.
+    """
+
+    axes: ClassVar[dict[int, str]]
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        *,
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        if eps <= 0:
+            raise ValueError(f"{type(self).__name__}: want eps > 0, got {eps}")
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.affine, self.track_running_stats = affine, track_running_stats
+        self.weight = Parameter(np.ones(num_features, np.float32)) if affine else None
+        self.bias = Parameter(np.zeros(num_features, np.float32)) if affine and bias else None
+        if track_running_stats:
+            self.running_mean = np.zeros(num_features, np.float32)
+            self.running_var = np.ones(num_features, np.float32)
+            self.num_batches_tracked = np.zeros((), np.int64)
+
+    def _forward(self, x: Array) -> tuple[Array, Any]:
+        C = self.num_features
+        want = " or ".join(f"(N, {C}{axes})" for axes in self.axes.values())
+        x = self._input(x, want, x.ndim in self.axes and x.shape[1] == C)
+        rows = to_rows(x, 1)
+        uses_batch = self.training or not self.track_running_stats
+        if uses_batch:
+            mean, inv_std = self._batch_statistics(rows)
+        else:
+            mean, inv_std = self.running_mean.copy(), np.empty(C, x.dtype)
+            kernels.batch_norm_inv_std(self.running_var, self.eps, inv_std)
+        gamma, beta = affine(self.weight, self.bias, C, x.dtype)
+        y = np.empty_like(rows)
+        kernels.batch_norm_forward(rows, gamma, beta, mean, inv_std, 0, C, y)
+        return from_rows(y, x.shape, 1), (rows, mean, inv_std, uses_batch)
+
+    def _batch_statistics(self, rows: Array) -> tuple[Array, Array]:
+        M, C = rows.shape
+        if M == 1:
+            raise LayerError(self, f"want more than 1 value for each channel in training, got {rows.shape}")
+        mean, var, inv_std = np.empty((3, C), rows.dtype)
+        kernels.batch_norm_statistics(rows, self.eps, 0, C, mean, var, inv_std)
+        if self.training and self.track_running_stats:
+            self.num_batches_tracked += 1
+            share = 1 / int(self.num_batches_tracked) if self.momentum is None else self.momentum
+            kernels.batch_norm_track(mean, var, share, M / (M - 1), self.running_mean, self.running_var)
+        return mean, inv_std
+
+    def _backward(self, saved: Any, dy: Array) -> Array:
+        rows, mean, inv_std, uses_batch = saved
+        gamma, _ = affine(self.weight, self.bias, self.num_features, dy.dtype)
+        dy_rows = to_rows(dy, 1)
+        dx, dgamma, dbeta = np.empty_like(rows), np.empty_like(gamma), np.empty_like(gamma)
+        C = self.num_features
+        kernels.batch_norm_backward(dy_rows, gamma, rows, mean, inv_std, uses_batch, 0, C, dgamma, dbeta, dx)
+        if self.weight is not None:
+            self.weight.grad += dgamma
+        if self.bias is not None:
+            self.bias.grad += dbeta
+        return from_rows(dx, dy.shape, 1)
+
+    def extra_repr(self) -> str:
+        """Return the arguments."""
+        return (
+            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
+            f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
+        )
+
+
+class BatchNorm1d(_BatchNorm):
     r"""y = γ x̂ + β with x̂ = (x - μ_c) / √(σ²_c + eps), channel by channel (axis 1).
 
     In training μ and σ² are the mean and the biased variance of the batch (and the length); the running statistics
@@ -48,74 +127,34 @@ class BatchNorm1d(Module):
     [[-1.0, 0.0, 1.0], [1.0, 0.0, -1.0]]
     """
 
-    def __init__(
-        self,
-        num_features: int,
-        eps: float = 1e-5,
-        momentum: float | None = 0.1,
-        affine: bool = True,
-        track_running_stats: bool = True,
-        *,
-        bias: bool = True,
-    ) -> None:
-        super().__init__()
-        if eps <= 0:
-            raise ValueError(f"BatchNorm1d: want eps > 0, got {eps}")
-        self.num_features, self.eps, self.momentum = num_features, eps, momentum
-        self.affine, self.track_running_stats = affine, track_running_stats
-        self.weight = Parameter(np.ones(num_features, np.float32)) if affine else None
-        self.bias = Parameter(np.zeros(num_features, np.float32)) if affine and bias else None
-        if track_running_stats:
-            self.running_mean = np.zeros(num_features, np.float32)
-            self.running_var = np.ones(num_features, np.float32)
-            self.num_batches_tracked = np.zeros((), np.int64)
+    axes: ClassVar[dict[int, str]] = {2: "", 3: ", L"}
 
-    def _forward(self, x: Array) -> tuple[Array, Any]:
-        C = self.num_features
-        x = self._input(x, f"(N, {C}) or (N, {C}, L)", x.ndim in (2, 3) and x.shape[1] == C)
-        rows = to_rows(x, 1)
-        uses_batch = self.training or not self.track_running_stats
-        if uses_batch:
-            mean, inv_std = self._batch_statistics(rows)
-        else:
-            mean, inv_std = self.running_mean.copy(), np.empty(C, x.dtype)
-            kernels.batch_norm_inv_std(self.running_var, self.eps, inv_std)
-        gamma, beta = _affine(self.weight, self.bias, C, x.dtype)
-        y = np.empty_like(rows)
-        kernels.batch_norm_forward(rows, gamma, beta, mean, inv_std, 0, C, y)
-        return from_rows(y, x.shape, 1), (rows, mean, inv_std, uses_batch)
 
-    def _batch_statistics(self, rows: Array) -> tuple[Array, Array]:
-        M, C = rows.shape
-        if M == 1:
-            raise LayerError(self, f"want more than 1 value for each channel in training, got {rows.shape}")
-        mean, var, inv_std = np.empty((3, C), rows.dtype)
-        kernels.batch_norm_statistics(rows, self.eps, 0, C, mean, var, inv_std)
-        if self.training and self.track_running_stats:
-            self.num_batches_tracked += 1
-            share = 1 / int(self.num_batches_tracked) if self.momentum is None else self.momentum
-            kernels.batch_norm_track(mean, var, share, M / (M - 1), self.running_mean, self.running_var)
-        return mean, inv_std
+class BatchNorm2d(_BatchNorm):
+    r"""y = γ x̂ + β with x̂ = (x - μ_c) / √(σ²_c + eps), channel by channel, over all images and pixels.
 
-    def _backward(self, saved: Any, dy: Array) -> Array:
-        rows, mean, inv_std, uses_batch = saved
-        gamma, _ = _affine(self.weight, self.bias, self.num_features, dy.dtype)
-        dy_rows = to_rows(dy, 1)
-        dx, dgamma, dbeta = np.empty_like(rows), np.empty_like(gamma), np.empty_like(gamma)
-        C = self.num_features
-        kernels.batch_norm_backward(dy_rows, gamma, rows, mean, inv_std, uses_batch, 0, C, dgamma, dbeta, dx)
-        if self.weight is not None:
-            self.weight.grad += dgamma
-        if self.bias is not None:
-            self.bias.grad += dbeta
-        return from_rows(dx, dy.shape, 1)
+    As BatchNorm1d, and with its arguments, for images.
 
-    def extra_repr(self) -> str:
-        """Return the arguments."""
-        return (
-            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
-            f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
-        )
+    Shape:
+        x: (N, C, H, W), y: the same. In training more than one value for each channel.
+
+    Parameters:
+        weight: γ (C,), ones. bias: β (C,), zeros.
+
+    Buffers:
+        running_mean: (C,), zeros. running_var: (C,), ones. num_batches_tracked: int64.
+
+    Backward: BatchNorm1d's: with M = N H W values in a channel and g = γ dy,
+        dx = (g - mean(g) - x̂ mean(g x̂)) / √(σ² + eps),  dγ = Σ dy x̂,  dβ = Σ dy.
+        With running statistics μ and σ² are constants: dx = g / √(σ² + eps).
+
+    Saved: x, its channels last, μ, 1/√(σ² + eps), whether they are the batch's.
+
+    >>> BatchNorm2d(1)(np.array([[[[1.0, 3.0]]], [[[3.0, 1.0]]]], np.float32)).round(3).tolist()
+    [[[[-1.0, 1.0]]], [[[1.0, -1.0]]]]
+    """
+
+    axes: ClassVar[dict[int, str]] = {4: ", H, W"}
 
 
 class LayerNorm(Module):
@@ -159,7 +198,7 @@ class LayerNorm(Module):
         shape = self.normalized_shape
         x = self._input(x, f"(*, {', '.join(map(str, shape))})", x.shape[-len(shape) :] == shape)
         rows = x.reshape(-1, math.prod(shape))
-        gamma, beta = _affine(self.weight, self.bias, rows.shape[1], x.dtype)
+        gamma, beta = affine(self.weight, self.bias, rows.shape[1], x.dtype)
         mean, inv_std = np.empty(len(rows), x.dtype), np.empty(len(rows), x.dtype)
         y = np.empty_like(rows)
         kernels.layer_norm_forward(rows, gamma, beta, self.eps, mean, inv_std, y)
@@ -167,7 +206,7 @@ class LayerNorm(Module):
 
     def _backward(self, saved: Any, dy: Array) -> Array:
         rows, mean, inv_std = saved
-        gamma, _ = _affine(self.weight, self.bias, rows.shape[1], dy.dtype)
+        gamma, _ = affine(self.weight, self.bias, rows.shape[1], dy.dtype)
         dx: Array = np.empty_like(rows)
         dgamma, dbeta = np.empty_like(gamma), np.empty_like(gamma)
         dy_rows, D = dy.reshape(rows.shape), rows.shape[1]
@@ -187,7 +226,7 @@ class LayerNorm(Module):
         )
 
 
-def _affine(weight: Parameter | None, bias: Parameter | None, size: int, dtype: np.dtype[Any]) -> tuple[Array, Array]:
+def affine(weight: Parameter | None, bias: Parameter | None, size: int, dtype: np.dtype[Any]) -> tuple[Array, Array]:
     """Return γ and β as vectors: ones and zeros where the layer has none."""
     gamma = np.ones(size, dtype) if weight is None else weight.data.reshape(-1)
     beta = np.zeros(size, dtype) if bias is None else bias.data.reshape(-1)

@@ -46,6 +46,8 @@ ACTIVATIONS = [
         lambda: torch.nn.Hardtanh(-0.5, 0.8),
         kinks=(-0.5, 0.8),
     ),
+    ModuleCase("ReLU6", nn.ReLU6, SHAPE, torch.nn.ReLU6, kinks=(0, 6), errors=FLOATS_ONLY),
+    ModuleCase("Hardswish", nn.Hardswish, SHAPE, torch.nn.Hardswish, kinks=(-3, 3), errors=FLOATS_ONLY),
     ModuleCase("Softplus", nn.Softplus, SHAPE, torch.nn.Softplus, errors=FLOATS_ONLY),
     ModuleCase(
         "Softplus-threshold",

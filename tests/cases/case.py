@@ -57,6 +57,9 @@ class ModuleCase:
     differs_in_eval: bool = False
     returns_view: bool = False
     normalises: tuple[int, ...] = ()  # the axes over which a variance is taken
+    groups: int | None = None  # of channels, over each of which one is taken
+    compares: bool = False  # its inputs have to be apart from each other
+    skips: bool = False  # some elements of the input reach no output
     errors: tuple[ErrorCase, ...] = ()
 
     @property
@@ -81,6 +84,8 @@ class ModuleCase:
             return rng.integers(0, self.integers, self.shape)
         x = np.asarray(rng.standard_normal(self.shape) * 1.5)
         x.flat[rng.permutation(x.size)[: len(at.values)]] = at.values[: x.size]
+        if self.compares:
+            x = (np.argsort(np.argsort(x, axis=None)).reshape(x.shape) - x.size // 2) * GAP
         return away_from(x, self.kinks).astype(at.dtype)
 
     def __repr__(self) -> str:
@@ -88,9 +93,13 @@ class ModuleCase:
 
     def largest_part(self, module: nn.Module, x: np.ndarray) -> float:
         """Return the factor of dy in the largest term of dx: 1/√(σ² + eps) of a normalisation, else 1."""
-        if not self.normalises:
+        if self.groups:
+            variance = x.reshape(len(x), self.groups, -1).var(axis=2)
+        elif self.normalises:
+            variance = x.var(axis=self.normalises)
+        else:
             return 1.0
-        return float(1 / np.sqrt(x.var(axis=self.normalises).min() + vars(module)["eps"]))
+        return float(1 / np.sqrt(variance.min() + vars(module)["eps"]))
 
     def twin(self, module: nn.Module, dtype: Any = np.float64) -> torch.nn.Module:
         """Return the PyTorch layer with the same state and mode, in float64 by default."""

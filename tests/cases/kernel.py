@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from tests.cases import kernel_arguments, step_arguments
+from tests.cases import image_arguments, kernel_arguments, step_arguments
 from tests.cases.case import At
 from tests.cases.kernel_arguments import Draw
 
-ARGUMENTS = {**kernel_arguments.ARGUMENTS, **step_arguments.ARGUMENTS}
+ARGUMENTS = {**kernel_arguments.ARGUMENTS, **image_arguments.ARGUMENTS, **step_arguments.ARGUMENTS}
 SPECIAL = (0.0, -0.0, 1e-30, 30.0, -30.0, 1e4, -1e4, np.inf, -np.inf, np.nan)
 
 

@@ -292,6 +292,7 @@ for name, scalars, saved in (
     ("tanh", lambda d: [], lambda d: d.uniform(-1, 1, d.L)),
     ("sigmoid", lambda d: [], lambda d: d.uniform(0, 1, d.L)),
     ("hardtanh", lambda d: [d.number(-2, 0), d.number(0, 2)], x_of),
+    ("hardswish", lambda d: [], x_of),
     ("softplus", lambda d: [d.number(0.5, 2), d.number(1, 20)], x_of),
 ):
     ARGUMENTS[f"{name}_forward"], ARGUMENTS[f"{name}_backward"] = elementwise(scalars, saved)

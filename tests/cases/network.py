@@ -1,8 +1,10 @@
 """What a network is: a description, from which minigrad's network and its PyTorch twin are made."""
 
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +24,9 @@ def torch_concat(*branches: torch.nn.Module, axis: int) -> torch.nn.Module:
 
 
 BRANCHES = {"Concat": torch_concat, "Residual": TorchResidual, "Sum": TorchSum}  # as PyTorch has none
+
+
+NORMALISATIONS = nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm, nn.GroupNorm, nn.InstanceNorm2d
 
 
 class Layer(NamedTuple):
@@ -74,7 +79,7 @@ class Network:
         for parameter in module.parameters():
             values = rng.uniform(0.3, 1.2, parameter.shape) * rng.choice([-1, 1], parameter.shape)
             # A matrix that neither kills values nor blows them up, however deep the network is.
-            parameter.data[...] = values / (math.sqrt(parameter.shape[-1]) if len(parameter.shape) > 1 else 1)
+            parameter.data[...] = values / math.sqrt(math.prod(parameter.shape[1:]))
         for _, buffer in module.named_buffers():
             buffer[...] = rng.integers(1, 5) if buffer.dtype.kind == "i" else rng.uniform(0.5, 1.5, buffer.shape)
         return module
@@ -109,7 +114,7 @@ class Network:
         module, gains = self.module(), [1.0]
 
         def note(path: str, layer: nn.Module, x: np.ndarray, y: np.ndarray) -> None:
-            if isinstance(layer, nn.BatchNorm1d | nn.LayerNorm):
+            if isinstance(layer, NORMALISATIONS):
                 gains.append(max(1.0, gain_of(layer, x)))
 
         with nn.observe(module, note):
@@ -124,15 +129,19 @@ class Network:
         return (rng.standard_normal(self.shape) * 1.5).astype(dtype)
 
 
-def gain_of(layer: nn.BatchNorm1d | nn.LayerNorm, x: np.ndarray) -> float:
+def gain_of(layer: Any, x: np.ndarray) -> float:
     """Return the largest max|x| / √(σ² + eps) of what the layer normalises together."""
-    if isinstance(layer, nn.LayerNorm):
-        features = x.reshape(-1, math.prod(layer.normalized_shape))
-        var = features.var(axis=1)
-    else:
-        features = np.moveaxis(x, 1, 0).reshape(layer.num_features, -1)
-        uses_batch = layer.training or not layer.track_running_stats
-        var = features.var(axis=1) if uses_batch else layer.running_var
+    running = getattr(layer, "track_running_stats", False) and not layer.training
+    match layer:
+        case nn.LayerNorm():
+            features = x.reshape(-1, math.prod(layer.normalized_shape))
+        case nn.GroupNorm():
+            features = x.reshape(len(x) * layer.num_groups, -1)
+        case nn.InstanceNorm2d() if not running:
+            features = x.reshape(len(x) * layer.num_features, -1)
+        case _:
+            features = np.moveaxis(x, 1, 0).reshape(layer.num_features, -1)
+    var = layer.running_var if running else features.var(axis=1)
     return float(np.max(np.abs(features).max(axis=1) / np.sqrt(var + layer.eps)))
 
 
@@ -151,8 +160,9 @@ def output_shape(layer: Layer, shape: Shape) -> Shape | None:
             return (*shape[:-1], size) if shape[-1] == features else None
         case "Embedding", (_, size):
             return (*shape, size)
-        case "BatchNorm1d", (channels,):
-            return shape if shape[1] == channels else None
+        case (("BatchNorm1d" | "BatchNorm2d"), (channels,)):
+            fits = (len(shape) == 4) == (layer.kind == "BatchNorm2d")
+            return shape if fits and shape[1] == channels else None
         case "PReLU", (slopes,):
             return shape if slopes in (1, shape[1]) else None
         case "LayerNorm", (last,):
@@ -170,8 +180,23 @@ def output_shape(layer: Layer, shape: Shape) -> Shape | None:
             return shapes.pop() if len(shapes) == 1 else None
         case "Concat", branches:
             return joined([output_shape(branch, shape) for branch in branches], layer.options["axis"])
+        case kind, (channels, *_) if kind.startswith("ConvTranspose") and shape[1] != channels:
+            return None  # which PyTorch does not see without values
+        case kind, _ if kind.endswith("d") or kind in ("GroupNorm", "PixelShuffle", "Unflatten", "Upsample"):
+            return _torch_shape(repr(layer), shape)
         case _:
             return shape
+
+
+@lru_cache(10_000)
+def _torch_shape(layer: str, shape: Shape) -> Shape | None:
+    """Return what PyTorch says, which computes nothing on its device "meta"; None where it refuses."""
+    twin = built(eval(layer), lambda kind: getattr(torch.nn, kind), {}).to("meta")
+    try:
+        with warnings.catch_warnings(action="error"):
+            return tuple(twin(torch.empty(shape, device="meta")).shape)
+    except (IndexError, RuntimeError, ValueError, UserWarning):
+        return None
 
 
 def through(layers: tuple[Layer, ...], shape: Shape) -> Shape | None:

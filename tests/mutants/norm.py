@@ -149,7 +149,7 @@ LAYER_NORM = [
         "LayerNorm: no γ in evaluation",
         nn.LayerNorm,
         "evaluation differs only where declared",
-        edit(nn.LayerNorm, "_forward", "_affine(self.weight,", "_affine(self.weight if self.training else None,"),
+        edit(nn.LayerNorm, "_forward", "affine(self.weight,", "affine(self.weight if self.training else None,"),
     ),
 ]
 

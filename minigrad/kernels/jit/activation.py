@@ -218,6 +218,26 @@ def hardtanh_backward(dy: Array, low: float, high: float, x: Array, dx: Array) -
 
 
 @jit()
+def hardswish_forward(x: Array, y: Array) -> None:
+    """y = x min(max(x + 3, 0), 6) / 6."""
+    three, six, zero, sixth = x.dtype.type(3), x.dtype.type(6), x.dtype.type(0), x.dtype.type(1 / 6)
+    for i in range(x.size):
+        z = x[i] + three
+        y[i] = x[i] * (zero if z < zero else (six if z > six else z)) * sixth
+
+
+@jit()
+def hardswish_backward(dy: Array, x: Array, dx: Array) -> None:
+    """Dx = 0 where x <= -3, dy where x >= 3, else (x / 3 + 1 / 2) dy."""
+    low, high, zero = x.dtype.type(-3), x.dtype.type(3), x.dtype.type(0)
+    third, half = x.dtype.type(1 / 3), x.dtype.type(0.5)
+    for i in range(x.size):
+        g = dy[i]
+        inner = (x[i] * third + half) * g
+        dx[i] = zero if x[i] <= low else (g if x[i] >= high else inner)
+
+
+@jit()
 def softplus_forward(x: Array, beta: float, threshold: float, y: Array) -> None:
     """y = log(1 + exp(beta x)) / beta, or x where beta x > threshold."""
     beta, threshold = x.dtype.type(beta), x.dtype.type(threshold)

@@ -11,32 +11,17 @@ import numpy.typing as npt
 from minigrad.kernels.jit._dots import HEIGHT, add_dots
 from minigrad.kernels.jit._dots import WIDTH as DOTS
 from minigrad.kernels.jit._jit import jit
+from minigrad.kernels.jit._product import MANY, product, tile_into, transpose_into
 from minigrad.kernels.jit._stack import room
-from minigrad.kernels.jit._tile import ROWS, VECTOR_BYTES, VECTORS, at, scratch, tile, transpose
+from minigrad.kernels.jit._tile import ROWS, VECTOR_BYTES, VECTORS, at, scratch, tile
 
 Array = npt.NDArray[Any]
 
-# How much of a sum is taken at a time, so that the right operand stays in cache while all rows of the left one pass it:
-# in the first cache where it is read in place, in the second where it is transposed, which costs time.
-DEPTH = 256
-TRANSPOSED_DEPTH = 1024
+TRANSPOSED_DEPTH = (
+    1024  # of a sum taken at a time where an operand is transposed, which costs time: in the second cache
+)
 FEW = 16  # rows of x or of w, below which tiles would be mostly empty
-MANY = 512  # rows of a, from which on a copy of the right operand pays: in place, its rows can displace each other
-PAGE = 4096  # bytes: where rows lie so far apart they do, and a copy pays earlier
 WIDTH = VECTORS * VECTOR_BYTES  # of a tile
-
-
-@jit(inline="always")
-def _transpose(x: Array, rows: int, columns: int, add: bool, y: Array) -> None:
-    """Set or add to y: the transpose of these rows and columns of x."""
-    for m in range(0, rows, ROWS):
-        for n in range(0, columns, ROWS):
-            if m + ROWS <= rows and n + ROWS <= columns:
-                transpose(at(x, m, n), add, at(y, n, m))
-            else:
-                for i in range(m, min(m + ROWS, rows)):
-                    for j in range(n, min(n + ROWS, columns)):
-                        y[j, i] = y[j, i] + x[i, j] if add else x[i, j]
 
 
 @jit(inline="always")
@@ -49,19 +34,6 @@ def _add_dots(height: int, x: Array, w: Array, first: int, last: int, y: Array) 
 
 
 @jit(inline="always")
-def _tile_into(a: Array, b: Array, depth: int, add: bool, rows: int, columns: int, sums: Array, c: Array) -> None:
-    """Set or add to c[:rows, :columns], at most one tile of it. What goes beyond is computed aside, in `sums`."""
-    if rows >= ROWS and columns == sums.shape[1]:
-        tile(a, b, depth, add, c)
-    else:
-        tile(a, b, depth, False, sums)
-        for i in range(min(rows, ROWS)):
-            row = c[i, :columns]
-            for j in range(columns):
-                row[j] = row[j] + sums[i, j] if add else sums[i, j]
-
-
-@jit(inline="always")
 def _add_product(x: Array, w: Array, first: int, last: int, rows: int, y: Array) -> None:
     """y[:rows, first:last] += x[:rows] @ w[first:last].T."""
     D = x.shape[1]
@@ -71,9 +43,9 @@ def _add_product(x: Array, w: Array, first: int, last: int, rows: int, y: Array)
         for d in range(0, D, TRANSPOSED_DEPTH):
             depth = min(TRANSPOSED_DEPTH, D - d)
             panel[:depth, columns:] = 0
-            _transpose(at(w, k, d), columns, depth, False, panel)
+            transpose_into(at(w, k, d), columns, depth, False, panel)
             for m in range(0, rows, ROWS):
-                _tile_into(at(x, m, d), panel, depth, True, rows - m, columns, sums, at(y, m, k))
+                tile_into(at(x, m, d), panel, depth, True, rows - m, columns, sums, at(y, m, k))
 
 
 @jit(inline="always")
@@ -86,10 +58,10 @@ def _add_transposed(x: Array, w: Array, first: int, last: int, y: Array) -> None
         for d in range(0, D, TRANSPOSED_DEPTH):
             depth = min(TRANSPOSED_DEPTH, D - d)
             panel[:depth, columns:] = 0
-            _transpose(at(x, m, d), columns, depth, False, panel)
+            transpose_into(at(x, m, d), columns, depth, False, panel)
             for k in range(first, last, ROWS):
                 tile(at(w, k, d), panel, depth, False, sums)
-                _transpose(sums, min(ROWS, last - k), columns, True, at(y, m, k))
+                transpose_into(sums, min(ROWS, last - k), columns, True, at(y, m, k))
 
 
 @jit()
@@ -115,45 +87,16 @@ def linear_forward(x: Array, w: Array, b: Array, first: int, last: int, y: Array
         _add_transposed(x, w, first, last, y)
 
 
-@jit(inline="always")
-def _copy(x: Array, m: int, n: int, rows: int, columns: int, panel: Array) -> None:
-    """Set the first rows of a panel: so many rows and columns of x[m:, n:], and 0."""
-    for i in range(rows):
-        row = x[m + i, n : n + columns]
-        for j in range(columns):
-            panel[i, j] = row[j]
-        panel[i, columns:] = 0
-
-
-@jit(inline="always")
-def _product(a: Array, b: Array, first: int, last: int, add: bool, c: Array) -> None:
-    """Set or add to c[:, first:last]: a @ b[:, first:last], a of any strides."""
-    M, K = len(c), len(b)
-    panel, sums = scratch(DEPTH, c.dtype), scratch(ROWS, c.dtype)
-    width = panel.shape[1]
-    copies = len(c) >= (MANY // 4 if b.strides[0] % PAGE == 0 else MANY)
-    for n in range(first, last, width):
-        columns = min(width, last - n)
-        for k in range(0, K, DEPTH):
-            depth, more = min(DEPTH, K - k), add or k > 0
-            right = at(b, k, n)
-            if columns < width or copies:
-                _copy(b, k, n, depth, columns, panel)
-                right = at(panel, 0, 0)
-            for m in range(0, M, ROWS):
-                _tile_into(at(a, m, k), right, depth, more, M - m, columns, sums, at(c, m, n))
-
-
 @jit()
 def linear_backward_input(dy: Array, w: Array, first: int, last: int, dx: Array) -> None:
     """dx[:, first:last] = dy @ w[:, first:last]; dy (M, K), w (K, D), dx (M, D)."""
-    _product(dy, w, first, last, False, dx)
+    product(dy, w, first, last, False, dx)
 
 
 @jit()
 def linear_backward_weight(dy: Array, x: Array, first: int, last: int, accumulate: bool, dw: Array) -> None:
     """dw = dy[:, first:last].T @ x, or dw plus that; dy (M, K), x (M, D), dw (last - first, D)."""
-    _product(at(dy.T, first, 0), x, 0, x.shape[1], accumulate, dw)
+    product(at(dy.T, first, 0), x, 0, x.shape[1], accumulate, dw)
 
 
 @jit()

@@ -1,4 +1,5 @@
-"""Normalisation of a matrix: its columns over the rows (BatchNorm) or its rows over the columns (LayerNorm).
+"""Normalisation: of a matrix its columns over the rows (BatchNorm) or its rows over the columns (LayerNorm), of
+images their groups of channels (GroupNorm).
 
 Statistics and sums over the batch are accumulated in float64.
 """
@@ -168,5 +169,87 @@ def layer_norm_backward_parameters(
             for j in range(row.size):
                 by_x_hat[j] += cotangent[j] * ((row[j] - mean[m]) * inv_std[m])
                 plain[j] += cotangent[j]
+        for j in range(end - start):
+            dgamma[start + j], dbeta[start + j] = by_x_hat[j], plain[j]
+
+
+@jit()
+def group_norm_statistics(x: Array, eps: float, mean: Array, var: Array, inv_std: Array) -> None:
+    """Mean, biased variance and 1 / sqrt(variance + eps), (N, G), of each of G groups of channels of x (N, S, C)."""
+    N, S, C = x.shape
+    width = C // mean.shape[1]
+    for n in range(N):
+        for g in range(mean.shape[1]):
+            total, squares = 0.0, 0.0
+            for s in range(S):
+                row = x[n, s, g * width : g * width + width]
+                for c in range(width):
+                    total += row[c]
+            total /= S * width
+            for s in range(S):
+                row = x[n, s, g * width : g * width + width]
+                for c in range(width):
+                    squares += (row[c] - total) ** 2
+            mean[n, g] = total
+            var[n, g] = squares / (S * width)
+            inv_std[n, g] = 1 / math.sqrt(squares / (S * width) + eps)
+
+
+@jit()
+def group_norm_forward(x: Array, gamma: Array, beta: Array, mean: Array, inv_std: Array, y: Array) -> None:
+    """y = gamma (x - mean) inv_std + beta; x and y (N, S, C), gamma and beta (C,), the statistics (N, G)."""
+    N, S, C = x.shape
+    width = C // mean.shape[1]
+    for n in range(N):
+        for s in range(S):
+            for g in range(mean.shape[1]):
+                center, scale, start = mean[n, g], inv_std[n, g], g * width
+                row, target = x[n, s, start : start + width], y[n, s, start : start + width]
+                for c in range(width):
+                    target[c] = (row[c] - center) * scale * gamma[start + c] + beta[start + c]
+
+
+@jit()
+def group_norm_backward(dy: Array, gamma: Array, x: Array, mean: Array, inv_std: Array, dx: Array) -> None:
+    """With x_hat = (x - mean) inv_std, g = gamma dy: dx = (g - mean(g) - x_hat mean(g x_hat)) inv_std, by groups."""
+    N, S, C = x.shape
+    width = C // mean.shape[1]
+    for n in range(N):
+        for g in range(mean.shape[1]):
+            first, last = g * width, g * width + width
+            center, scale, factors = mean[n, g], inv_std[n, g], gamma[first:last]
+            g_sum, slope_sum = 0.0, 0.0
+            for s in range(S):
+                row, cotangent = x[n, s, first:last], dy[n, s, first:last]
+                for c in range(width):
+                    part = factors[c] * cotangent[c]
+                    g_sum += part
+                    slope_sum += part * ((row[c] - center) * scale)
+            offset, slope = x.dtype.type(g_sum / (S * width)), x.dtype.type(slope_sum / (S * width))
+            for s in range(S):
+                row, cotangent, target = x[n, s, first:last], dy[n, s, first:last], dx[n, s, first:last]
+                for c in range(width):
+                    x_hat = (row[c] - center) * scale
+                    target[c] = (factors[c] * cotangent[c] - offset - x_hat * slope) * scale
+
+
+@jit()
+def group_norm_backward_parameters(
+    dy: Array, x: Array, mean: Array, inv_std: Array, dgamma: Array, dbeta: Array
+) -> None:
+    """dgamma = sum(dy x_hat), dbeta = sum(dy) over images and pixels."""
+    N, S, C = x.shape
+    width, by_x_hat, plain = C // mean.shape[1], room(np.float64), room(np.float64)
+    for start in range(0, C, BLOCK):
+        end = min(start + BLOCK, C)
+        clear(by_x_hat[:BLOCK])
+        clear(plain[:BLOCK])
+        for n in range(N):
+            for s in range(S):
+                row, cotangent = x[n, s, start:end], dy[n, s, start:end]
+                for j in range(row.size):
+                    g = (start + j) // width
+                    by_x_hat[j] += cotangent[j] * ((row[j] - mean[n, g]) * inv_std[n, g])
+                    plain[j] += cotangent[j]
         for j in range(end - start):
             dgamma[start + j], dbeta[start + j] = by_x_hat[j], plain[j]

@@ -121,6 +121,16 @@ def hardtanh_backward(dy: Array, low: float, high: float, x: Array, dx: Array) -
     dx[...] = np.where((x <= low) | (x >= high), 0, dy)
 
 
+def hardswish_forward(x: Array, y: Array) -> None:
+    """y = x min(max(x + 3, 0), 6) / 6."""
+    y[...] = x * np.clip(x + 3, 0, 6) / 6
+
+
+def hardswish_backward(dy: Array, x: Array, dx: Array) -> None:
+    """Dx = 0 where x <= -3, dy where x >= 3, else (x / 3 + 1 / 2) dy."""
+    dx[...] = np.where(x <= -3, 0, np.where(x >= 3, dy, (x / 3 + 0.5) * dy))
+
+
 def softplus_forward(x: Array, beta: float, threshold: float, y: Array) -> None:
     """y = log(1 + exp(beta x)) / beta, or x where beta x > threshold."""
     z = beta * x

@@ -1,0 +1,190 @@
+"""Normalisation of each image by itself: by groups of channels (GroupNorm), or channel by channel (InstanceNorm2d)."""
+
+from typing import Any
+
+import numpy as np
+
+from minigrad import kernels
+from minigrad.nn.errors import LayerError
+from minigrad.nn.image import ImageLayer, from_pixels, to_pixels
+from minigrad.nn.module import Module
+from minigrad.nn.norm import affine
+from minigrad.nn.parameter import Array, Parameter
+
+
+class GroupNorm(Module):
+    r"""y = γ_c x̂ + β_c with x̂ = (x - μ) / √(σ² + eps), over each group of channels of each sample.
+
+    Arguments:
+        num_groups: G, into which the channels are divided.
+        num_channels: C, which G divides.
+        eps: added to the (biased) variance.
+        affine: whether there are γ and β.
+        bias: whether there is β.
+
+    Shape:
+        x: (N, C, *), y: the same. More than one value in a group.
+
+    Parameters:
+        weight: γ (C,), ones. bias: β (C,), zeros.
+
+    Backward: as in LayerNorm, a group being what a row is there: with g = γ_c dy,
+        dx = (g - mean(g) - x̂ mean(g x̂)) / √(σ² + eps) over each group of each sample; dγ_c = Σ dy x̂, dβ_c = Σ dy.
+
+    Saved: x, its channels last, μ and 1/√(σ² + eps) of each group.
+
+    >>> GroupNorm(1, 2)(np.array([[[1.0], [3.0]]], np.float32)).round(3).tolist()
+    [[[-1.0], [1.0]]]
+    """
+
+    def __init__(
+        self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True, bias: bool = True
+    ) -> None:
+        super().__init__()
+        if num_groups < 1 or num_channels < 1 or num_channels % num_groups:
+            raise ValueError(f"GroupNorm: want groups that divide the channels, got {num_groups} and {num_channels}")
+        self.num_groups, self.num_channels, self.eps, self.affine = num_groups, num_channels, eps, affine
+        self.weight = Parameter(np.ones(num_channels, np.float32)) if affine else None
+        self.bias = Parameter(np.zeros(num_channels, np.float32)) if affine and bias else None
+
+    def _forward(self, x: Array) -> tuple[Array, Any]:
+        C = self.num_channels
+        x = self._input(x, f"(N, {C}, *)", x.ndim >= 2 and x.shape[1] == C)
+        if x.size == self.num_groups:
+            raise LayerError(self, f"want more than 1 value in each group, got {x.shape}")
+        pixels = to_pixels(x.reshape(len(x), C, -1), 1)
+        mean, var, inv_std = np.empty((3, len(x), self.num_groups), x.dtype)
+        kernels.group_norm_statistics(pixels, self.eps, mean, var, inv_std)
+        y = np.empty_like(pixels)
+        kernels.group_norm_forward(pixels, *affine(self.weight, self.bias, C, x.dtype), mean, inv_std, y)
+        return from_pixels(y, (pixels.shape[1],), (len(x), C, 1)).reshape(x.shape), (pixels, mean, inv_std)
+
+    def _backward(self, saved: Any, dy: Array) -> Array:
+        pixels, mean, inv_std = saved
+        C = self.num_channels
+        cotangent = to_pixels(dy.reshape(len(dy), C, -1), 1)
+        gamma, _ = affine(self.weight, self.bias, C, dy.dtype)
+        dx, dgamma, dbeta = np.empty_like(pixels), np.empty_like(gamma), np.empty_like(gamma)
+        kernels.group_norm_backward(cotangent, gamma, pixels, mean, inv_std, dx)
+        kernels.group_norm_backward_parameters(cotangent, pixels, mean, inv_std, dgamma, dbeta)
+        if self.weight is not None:
+            self.weight.grad += dgamma
+        if self.bias is not None:
+            self.bias.grad += dbeta
+        return from_pixels(dx, (pixels.shape[1],), (len(dy), C, 1)).reshape(dy.shape)
+
+    def extra_repr(self) -> str:
+        """Return the arguments."""
+        return (
+            f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}, "
+            f"bias={self.bias is not None}"
+        )
+
+
+class InstanceNorm2d(ImageLayer):
+    r"""y = γ_c x̂ + β_c with x̂ = (x - μ_nc) / √(σ²_nc + eps), over the pixels of each channel of each image.
+
+    With running statistics those move in training, running += momentum (batch - running), towards the means over the
+    batch of μ and of the unbiased variance, and are used in evaluation.
+
+    Arguments:
+        num_features: channels C.
+        eps: added to the (biased) variance.
+        momentum: share of the new batch in the running statistics; None for 0.
+        affine: whether there are γ and β.
+        track_running_stats: whether there are running statistics.
+        bias: whether there is β.
+
+    Shape:
+        x: (N, C, H, W) or (C, H, W), y: the same. More than one pixel, unless running statistics are used.
+
+    Parameters:
+        weight: γ (C,), ones. bias: β (C,), zeros.
+
+    Buffers:
+        running_mean: (C,), zeros. running_var: (C,), ones. num_batches_tracked: int64, 0, as in PyTorch.
+
+    Backward: GroupNorm's, each channel a group of its own: with g = γ_c dy,
+        dx = (g - mean(g) - x̂ mean(g x̂)) / √(σ² + eps) over the pixels; dγ_c = Σ dy x̂, dβ_c = Σ dy.
+        With running statistics μ and σ² are constants: dx = g / √(σ² + eps).
+
+    Saved: x, its channels last, μ and 1/√(σ² + eps).
+
+    >>> InstanceNorm2d(1)(np.array([[[1.0, 3.0]]], np.float32)).round(3).tolist()
+    [[[-1.0, 1.0]]]
+    """
+
+    rank = 2
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = False,
+        track_running_stats: bool = False,
+        *,
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.affine, self.track_running_stats = affine, track_running_stats
+        self.weight = Parameter(np.ones(num_features, np.float32)) if affine else None
+        self.bias = Parameter(np.zeros(num_features, np.float32)) if affine and bias else None
+        if track_running_stats:
+            self.running_mean = np.zeros(num_features, np.float32)
+            self.running_var = np.ones(num_features, np.float32)
+            self.num_batches_tracked = np.zeros((), np.int64)
+
+    def _forward(self, x: Array) -> tuple[Array, Any]:
+        C = self.num_features
+        x = self._image(x, C)
+        pixels = to_pixels(x, self.rank)
+        y = np.empty_like(pixels)
+        gamma, beta = affine(self.weight, self.bias, C, x.dtype)
+        if self.track_running_stats and not self.training:
+            mean, inv_std = self.running_mean.copy(), np.empty(C, x.dtype)
+            kernels.batch_norm_inv_std(self.running_var, self.eps, inv_std)
+            kernels.batch_norm_forward(pixels.reshape(-1, C), gamma, beta, mean, inv_std, 0, C, y.reshape(-1, C))
+        else:
+            mean, inv_std = self._statistics(pixels)
+            kernels.group_norm_forward(pixels, gamma, beta, mean, inv_std, y)
+        return from_pixels(y, x.shape[-2:], x.shape), (pixels, mean, inv_std, x.shape)
+
+    def _statistics(self, pixels: Array) -> tuple[Array, Array]:
+        N, S, C = pixels.shape
+        if S == 1:
+            raise LayerError(self, "want more than 1 pixel, got 1 x 1")
+        mean, var, inv_std = np.empty((3, N, C), pixels.dtype)
+        kernels.group_norm_statistics(pixels, self.eps, mean, var, inv_std)
+        if self.track_running_stats:
+            average, unused = np.empty((2, C), pixels.dtype), np.empty((2, C), pixels.dtype)
+            for values, to in zip((mean, var), average, strict=True):
+                kernels.batch_norm_statistics(values, self.eps, 0, C, to, *unused)
+            kernels.batch_norm_track(*average, self.momentum or 0.0, S / (S - 1), self.running_mean, self.running_var)
+        return mean, inv_std
+
+    def _backward(self, saved: Any, dy: Array) -> Array:
+        pixels, mean, inv_std, shape = saved
+        C = self.num_features
+        cotangent = to_pixels(dy, self.rank)
+        gamma, _ = affine(self.weight, self.bias, C, dy.dtype)
+        dx, dgamma, dbeta = np.empty_like(pixels), np.empty_like(gamma), np.empty_like(gamma)
+        if mean.ndim == 1:
+            dy_rows, rows, dx_rows = (part.reshape(-1, C) for part in (cotangent, pixels, dx))
+            kernels.batch_norm_backward(dy_rows, gamma, rows, mean, inv_std, False, 0, C, dgamma, dbeta, dx_rows)
+        else:
+            kernels.group_norm_backward(cotangent, gamma, pixels, mean, inv_std, dx)
+            kernels.group_norm_backward_parameters(cotangent, pixels, mean, inv_std, dgamma, dbeta)
+        if self.weight is not None:
+            self.weight.grad += dgamma
+        if self.bias is not None:
+            self.bias.grad += dbeta
+        return from_pixels(dx, shape[-2:], shape)
+
+    def extra_repr(self) -> str:
+        """Return the arguments."""
+        return (
+            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
+            f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
+        )
