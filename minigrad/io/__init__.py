@@ -2,5 +2,14 @@
 
 from minigrad.files import atomic_path
 from minigrad.io.state import StateFileError, load_metadata, load_state, save_state
+from minigrad.io.torch_file import load_torch, save_torch
 
-__all__ = ["StateFileError", "atomic_path", "load_metadata", "load_state", "save_state"]
+__all__ = [
+    "StateFileError",
+    "atomic_path",
+    "load_metadata",
+    "load_state",
+    "load_torch",
+    "save_state",
+    "save_torch",
+]
