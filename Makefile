@@ -25,8 +25,9 @@ test: .venv/test  ## install the test extra and run all tests
 # What needs the JIT: their coverage is measured with it.
 COMPILED := $(wildcard tests/test_engine*.py tests/test_*compiled.py tests/test_cli_warmup.py)
 
+# Mutants test the tests, which once is enough for.
 test-nojit: .venv/test  ## run all tests on kernels as plain Python, whose bounds are checked; measure the coverage
-	$(ONE_THREAD) NUMBA_DISABLE_JIT=1 $(BIN)/$(PYTEST) --cov minigrad tests
+	$(ONE_THREAD) NUMBA_DISABLE_JIT=1 $(BIN)/$(PYTEST) --cov minigrad --ignore tests/test_mutants.py tests
 	$(ONE_THREAD) $(BIN)/$(PYTEST) --cov --cov-append --cov-fail-under=95 $(COMPILED)
 
 test-plain: .venv-plain/test  ## run all tests where Numba is not installed

@@ -9,6 +9,7 @@ from typing import Any
 
 import minigrad
 from minigrad import kernels
+from minigrad.nn import Composite
 from tests.backend import HAS_NUMBA
 
 
@@ -25,7 +26,10 @@ def modules_of(package: ModuleType) -> Iterator[ModuleType]:
 
 
 def classes_of(base: type, package: ModuleType = minigrad) -> set[type]:
-    """Return the concrete public subclasses of `base` that the package defines."""
+    """Return the concrete public subclasses of `base` that the package defines.
+
+    Without what is composed of parts, as networks and their blocks are: it has no backward of its own.
+    """
     return {
         value
         for module in modules_of(package)
@@ -34,6 +38,7 @@ def classes_of(base: type, package: ModuleType = minigrad) -> set[type]:
         and issubclass(value, base)
         and value.__module__ == module.__name__
         and not inspect.isabstract(value)
+        and not issubclass(value, Composite)
         and not name.startswith("_")
         and value is not base
     }

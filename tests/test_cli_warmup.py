@@ -47,7 +47,7 @@ def test_the_tasks_use_every_layer_loss_and_optimizer():
         modules = [module for layer in task.layers for module in layer.modules()]
         used |= {type(part) for part in (*modules, task.loss, optimizer)}
     missing = {kind.__name__ for kind in set(_LOWERINGS) - used}
-    assert missing <= {"Identity", "Flatten", "Residual", "AdamW"}  # whose kernels are those of others
+    assert missing <= {"Identity", "Flatten", "Residual", "AdamW", "Composite"}  # whose kernels are those of others
 
 
 @needs_engine

@@ -71,3 +71,38 @@ def test_it_has_the_parameters_of_the_reference_network():
 def test_bad_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
         models.mlp(**({"in_features": 6, "hidden": [5], "classes": 3} | arguments))
+
+
+@pytest.mark.parametrize("filters", [(32, 64), (4,), (3, 5, 7)])
+def test_the_layers_of_a_cnn(filters):
+    model = models.cnn(2, 6, image_size=17, filters=filters, kernel_size=5, dropout=0.4, rng=0)
+    assert kinds(model) == ["Conv2d", "ReLU", "MaxPool2d"] * len(filters) + ["Flatten", "Dropout", "Linear"]
+    assert [layer.out_channels for layer in model if isinstance(layer, nn.Conv2d)] == list(filters)
+    assert model(np.ones((3, 2, 17, 17), np.float32)).shape == (3, 6)
+    assert "Dropout" not in kinds(models.cnn())
+
+
+def test_the_reference_cnn():
+    assert sum(parameter.size for parameter in models.cnn().parameters()) == 50186
+
+
+def test_a_cnn_that_cannot_be():
+    with pytest.raises(ValueError, match="cnn: 3 poolings leave nothing of images of 7 pixels a side"):
+        models.cnn(image_size=7, filters=(2, 2, 2))
+    with pytest.raises(ValueError, match="want a probability"):
+        models.cnn(dropout=2)
+
+
+@pytest.mark.parametrize(
+    ("model", "parameters"),
+    [(models.resnet18, 11_689_512), (models.resnet34, 21_797_672), (models.resnet20, 272_474)],
+)
+def test_resnets_have_as_many_parameters_as_published(model, parameters):
+    assert sum(parameter.size for parameter in model().parameters()) == parameters
+
+
+def test_a_stem_for_small_images():
+    model = models.resnet18(10, in_channels=1, small_images=True, rng=0)
+    assert model.conv1.weight.shape == (64, 1, 3, 3)
+    assert "MaxPool2d" not in kinds(model.compose())
+    assert model(np.ones((2, 1, 8, 8), np.float32)).shape == (2, 10)

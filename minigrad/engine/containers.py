@@ -36,6 +36,12 @@ def sequential(b: Lowering, chain: nn.Sequential, x: Value) -> tuple[Value, Pull
     return x, pull_all
 
 
+@lowers(nn.Composite, images=True)
+def composite(b: Lowering, layer: nn.Composite, x: Value) -> tuple[Value, Pull]:
+    """What the composition does."""
+    return b.lower(layer.compose(), x)
+
+
 @lowers(nn.Sum, images=True)
 def sum_(b: Lowering, layer: nn.Sum, x: Value) -> tuple[Value, Pull]:
     """Branches over one input, added."""

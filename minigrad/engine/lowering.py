@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from minigrad.engine.memory import Array, Buffer, Cell, Image, Memory, Shape, Slot, Value, cut
 from minigrad.engine.program import Builder
-from minigrad.nn import Module, Parameter
+from minigrad.nn import Composite, Module, Parameter
 from minigrad.optim import LRScheduler
 
 T = TypeVar("T")
@@ -50,12 +50,19 @@ def lowers(*kinds: type[Any], images: bool = False) -> Callable[[Callable[..., T
 
 def lowering_of(part: object) -> Callable[..., Any]:
     """Return the lowering of a module, a loss or an optimizer."""
-    return _LOWERINGS[type(part)]
+    return _LOWERINGS[_kind(part)]
 
 
 def has_lowering(part: object) -> bool:
     """Return whether a module (but for its children), a loss or an optimizer can be compiled."""
+    if isinstance(part, Composite):
+        return all(has_lowering(module) for module in part.compose().modules())
     return type(part) in _LOWERINGS
+
+
+def _kind(part: object) -> type[Any]:
+    """Return the class under which a lowering is declared: all that is composed has one."""
+    return Composite if isinstance(part, Composite) else type(part)
 
 
 class Check(NamedTuple):
@@ -157,7 +164,7 @@ class Lowering(Builder):
     def lower(self, module: Module, x: Value) -> tuple[Value, Pull]:
         """Emit a module's forward; return its output and what emits its backward."""
         lowering = lowering_of(module)
-        if type(module) in _TAKES_IMAGES:
+        if _kind(module) in _TAKES_IMAGES:
             taken: tuple[Value, Pull] = lowering(self, module, x)
             return taken
         output, pull = lowering(self, module, self.plain(x))

@@ -19,7 +19,7 @@ from minigrad.nn.activation import (
     Tanh,
 )
 from minigrad.nn.class_loss import CrossEntropyLoss, NLLLoss
-from minigrad.nn.containers import Concat, Residual, Sequential, Sum
+from minigrad.nn.containers import Composite, Concat, Residual, Sequential, Sum
 from minigrad.nn.conv import Conv1d, Conv2d, ConvTranspose2d
 from minigrad.nn.dropout import Dropout, Dropout2d
 from minigrad.nn.element_loss import BCEWithLogitsLoss, HuberLoss, L1Loss, MSELoss, SmoothL1Loss
@@ -48,6 +48,7 @@ __all__ = [
     "BackwardError",
     "BatchNorm1d",
     "BatchNorm2d",
+    "Composite",
     "Concat",
     "Conv1d",
     "Conv2d",

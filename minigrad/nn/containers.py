@@ -1,5 +1,6 @@
-"""Modules made of modules: a chain, and three ways to branch."""
+"""Modules made of modules: a chain, three ways to branch, and names of one's own for what is made of them."""
 
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from functools import reduce
 from typing import Any, overload
@@ -201,6 +202,46 @@ class Concat(_Positional):
     def extra_repr(self) -> str:
         """Return the axis."""
         return f"axis={self.axis}"
+
+
+class Composite(Module):
+    r"""A module that does what a composition of its parts does, and has them under names of its own.
+
+    A class assigns the parts in its constructor, whose names become the keys of its state, and says in `compose` what
+    is made of them. It is asked at each forward and backward, so a part may be replaced by another. Layers with a
+    state, as Dropout has, must be parts.
+
+    Shape:
+        x, y: those of the composition.
+
+    Backward: that of the composition.
+
+    Saved: what the composition saves.
+
+    >>> from minigrad.nn import Linear, ReLU
+    >>> class Block(Composite):
+    ...     def __init__(self, width):
+    ...         super().__init__()
+    ...         self.inner = Linear(width, width)
+    ...
+    ...     def compose(self):
+    ...         return Residual(Sequential(self.inner, ReLU()))
+    >>> list(Block(3).state_dict()), Block(3)(np.ones((4, 3), np.float32)).shape
+    (['inner.weight', 'inner.bias'], (4, 3))
+    """
+
+    @abstractmethod
+    def compose(self) -> Module:
+        """Return a module made of the parts."""
+
+    def _forward(self, x: Array) -> tuple[Array, Any]:
+        return self.compose()._forward(x)
+
+    def _backward(self, saved: Any, dy: Array) -> Array:
+        return self.compose()._backward(saved, dy)
+
+    def _backward_parameters(self, saved: Any, dy: Array) -> None:
+        self.compose()._backward_parameters(saved, dy)
 
 
 def _branch(branches: _Positional, x: Array) -> tuple[list[Array], list[Any]]:

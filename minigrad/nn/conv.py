@@ -202,10 +202,11 @@ class _Conv(Convolution):
 
     def extra_repr(self) -> str:
         """Return the arguments."""
+        mode = "" if self.padding_mode == "zeros" else f", padding_mode={self.padding_mode!r}"
         return (
             f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}, "
             f"padding={self.padding!r}, dilation={self.dilation}, groups={self.groups}, "
-            f"bias={self.bias is not None}, padding_mode={self.padding_mode!r}"
+            f"bias={self.bias is not None}{mode}"
         )
 
 
