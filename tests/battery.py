@@ -41,6 +41,7 @@ LOSSES_EVERYWHERE = [At(dtype=dtype, layout=layout) for dtype in (np.float64, np
 
 # Sixteen seeds: every combination of four flags (see tests/cases/kernel_arguments.py).
 KERNELS_EVERYWHERE = [At(dtype=dtype, seed=seed) for dtype in (np.float64, np.float32) for seed in range(16)]
+LAYOUT_CHECKS = {"any memory layout", "torch parity"}
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,10 @@ class Subject:
     drawn: st.SearchStrategy[Any]
     checks: dict[str, errors.Check]
     fixed_checks: dict[str, errors.Check]
+
+    def where(self, check: str) -> list[At]:
+        """Return where a check is done: in all layouts of memory only one that looks at them."""
+        return [at for at in self.everywhere if at.layout == "C" or check in LAYOUT_CHECKS]
 
     @property
     def all_checks(self) -> dict[str, errors.Check]:

@@ -27,7 +27,7 @@ FIXED = [
 
 @pytest.mark.parametrize(("subject", "case", "check"), FIXED)
 def test_fixed_case(subject: Subject, case: Any, check: str) -> None:
-    for at in subject.everywhere:
+    for at in subject.where(check):
         run(check, subject.all_checks[check], case, at)
 
 
