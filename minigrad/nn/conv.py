@@ -113,20 +113,23 @@ class Convolution(ImageLayer):
         return dx
 
     def _backward(self, saved: Any, dy: Array) -> Array:
-        self._backward_parameters(saved, dy)
         pixels, shape = saved
-        lengths = shape[-self.rank :]
+        lengths, cotangent = shape[-self.rank :], to_pixels(dy, self.rank)
+        self._add_gradients(pixels, lengths, cotangent)
         _, table, _ = self.tables(self.windows(lengths))
         dx = np.empty_like(pixels)
-        kernels.conv_forward(to_pixels(dy, self.rank), self.packed()[1], np.empty(0, dy.dtype), table, dx)
+        kernels.conv_forward(cotangent, self.packed()[1], np.empty(0, dy.dtype), table, dx)
         return from_pixels(self._unpadded(dx, lengths), lengths, shape)
 
     def _backward_parameters(self, saved: Any, dy: Array) -> None:
         pixels, shape = saved
-        table, cotangent = table_of(self.windows(shape[-self.rank :])), to_pixels(dy, self.rank)
+        self._add_gradients(pixels, shape[-self.rank :], to_pixels(dy, self.rank))
+
+    def _add_gradients(self, pixels: Array, lengths: Lengths, cotangent: Array) -> None:
+        table = table_of(self.windows(lengths))
         large, small = (cotangent, pixels) if self.transposed else (pixels, cotangent)
         G, T, large_channels, small_channels = self.form
-        dw = np.empty((G, T * large_channels, small_channels), dy.dtype)
+        dw = np.empty((G, T * large_channels, small_channels), cotangent.dtype)
         kernels.conv_backward_weight(large, small, table, 0, dw.shape[0] * dw.shape[1], dw)
         self.weight.grad += self._unpacked(dw)
         if self.bias is not None:
@@ -159,9 +162,8 @@ class _Conv(Convolution):
         rng: np.random.Generator | int | None = None,
     ) -> None:
         options = {"kernel_size": kernel_size, "stride": stride, "dilation": dilation}
-        is_named = isinstance(padding, str)
         super().__init__(in_channels, out_channels, options, groups, bias, rng)
-        if is_named and padding not in ("same", "valid"):
+        if isinstance(padding, str) and padding not in ("same", "valid"):
             raise ValueError(f"{type(self).__name__}: want padding 'same', 'valid' or numbers, got {padding!r}")
         if padding == "same" and max(self.stride) > 1:
             raise ValueError(f"{type(self).__name__}: padding='same' wants a stride of 1, got {stride}")

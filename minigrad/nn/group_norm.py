@@ -8,7 +8,7 @@ from minigrad import kernels
 from minigrad.nn.errors import LayerError
 from minigrad.nn.image import ImageLayer, from_pixels, to_pixels
 from minigrad.nn.module import Module
-from minigrad.nn.norm import affine
+from minigrad.nn.norm import add_affine_gradients, affine
 from minigrad.nn.parameter import Array, Parameter
 
 
@@ -67,10 +67,7 @@ class GroupNorm(Module):
         dx, dgamma, dbeta = np.empty_like(pixels), np.empty_like(gamma), np.empty_like(gamma)
         kernels.group_norm_backward(cotangent, gamma, pixels, mean, inv_std, dx)
         kernels.group_norm_backward_parameters(cotangent, pixels, mean, inv_std, dgamma, dbeta)
-        if self.weight is not None:
-            self.weight.grad += dgamma
-        if self.bias is not None:
-            self.bias.grad += dbeta
+        add_affine_gradients(self.weight, self.bias, dgamma, dbeta)
         return from_pixels(dx, (pixels.shape[1],), (len(dy), C, 1)).reshape(dy.shape)
 
     def extra_repr(self) -> str:
@@ -176,10 +173,7 @@ class InstanceNorm2d(ImageLayer):
         else:
             kernels.group_norm_backward(cotangent, gamma, pixels, mean, inv_std, dx)
             kernels.group_norm_backward_parameters(cotangent, pixels, mean, inv_std, dgamma, dbeta)
-        if self.weight is not None:
-            self.weight.grad += dgamma
-        if self.bias is not None:
-            self.bias.grad += dbeta
+        add_affine_gradients(self.weight, self.bias, dgamma, dbeta)
         return from_pixels(dx, shape[-2:], shape)
 
     def extra_repr(self) -> str:

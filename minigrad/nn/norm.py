@@ -78,10 +78,7 @@ class _BatchNorm(Module):
         dx, dgamma, dbeta = np.empty_like(rows), np.empty_like(gamma), np.empty_like(gamma)
         C = self.num_features
         kernels.batch_norm_backward(dy_rows, gamma, rows, mean, inv_std, uses_batch, 0, C, dgamma, dbeta, dx)
-        if self.weight is not None:
-            self.weight.grad += dgamma
-        if self.bias is not None:
-            self.bias.grad += dbeta
+        add_affine_gradients(self.weight, self.bias, dgamma, dbeta)
         return from_rows(dx, dy.shape, 1)
 
     def extra_repr(self) -> str:
@@ -212,10 +209,7 @@ class LayerNorm(Module):
         dy_rows, D = dy.reshape(rows.shape), rows.shape[1]
         kernels.layer_norm_backward(dy_rows, gamma, rows, mean, inv_std, dx)
         kernels.layer_norm_backward_parameters(dy_rows, rows, mean, inv_std, 0, D, dgamma, dbeta)
-        if self.weight is not None:
-            self.weight.grad += dgamma.reshape(self.weight.shape)
-        if self.bias is not None:
-            self.bias.grad += dbeta.reshape(self.bias.shape)
+        add_affine_gradients(self.weight, self.bias, dgamma, dbeta)
         return dx.reshape(dy.shape)
 
     def extra_repr(self) -> str:
@@ -231,3 +225,11 @@ def affine(weight: Parameter | None, bias: Parameter | None, size: int, dtype: n
     gamma = np.ones(size, dtype) if weight is None else weight.data.reshape(-1)
     beta = np.zeros(size, dtype) if bias is None else bias.data.reshape(-1)
     return gamma, beta
+
+
+def add_affine_gradients(weight: Parameter | None, bias: Parameter | None, dgamma: Array, dbeta: Array) -> None:
+    """Add the gradients of γ and β, vectors, where the layer has those."""
+    if weight is not None:
+        weight.grad += dgamma.reshape(weight.shape)
+    if bias is not None:
+        bias.grad += dbeta.reshape(bias.shape)

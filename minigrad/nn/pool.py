@@ -166,8 +166,26 @@ class WeightedWindows(ImageLayer):
 
 
 class _AvgPool(_Pool, WeightedWindows):
-    count_include_pad: bool
     divisor_override: int | None = None
+
+    def __init__(
+        self,
+        kernel_size: Size,
+        stride: Size | None = None,
+        padding: Size = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+    ) -> None:
+        super().__init__()
+        self._set(kernel_size, stride, padding, 1, ceil_mode)
+        self.count_include_pad = count_include_pad
+
+    def extra_repr(self) -> str:
+        """Return the arguments."""
+        return (
+            f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, "
+            f"ceil_mode={self.ceil_mode}, count_include_pad={self.count_include_pad}"
+        )
 
     def plan(self, lengths: Lengths) -> tuple[Lengths, Array, Array]:
         """Return what `WeightedWindows` wants: each pixel's weight is 1 / the window's divisor."""
@@ -221,19 +239,14 @@ class AvgPool2d(_AvgPool):
         count_include_pad: bool = True,
         divisor_override: int | None = None,
     ) -> None:
-        super().__init__()
-        self._set(kernel_size, stride, padding, 1, ceil_mode)
+        super().__init__(kernel_size, stride, padding, ceil_mode, count_include_pad)
         if divisor_override is not None and divisor_override < 1:
             raise ValueError(f"AvgPool2d: want a positive divisor_override, got {divisor_override}")
-        self.count_include_pad, self.divisor_override = count_include_pad, divisor_override
+        self.divisor_override = divisor_override
 
     def extra_repr(self) -> str:
         """Return the arguments."""
-        return (
-            f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, "
-            f"ceil_mode={self.ceil_mode}, count_include_pad={self.count_include_pad}, "
-            f"divisor_override={self.divisor_override}"
-        )
+        return f"{super().extra_repr()}, divisor_override={self.divisor_override}"
 
 
 class AvgPool1d(_AvgPool):
@@ -258,25 +271,6 @@ class AvgPool1d(_AvgPool):
     """
 
     rank = 1
-
-    def __init__(
-        self,
-        kernel_size: Size,
-        stride: Size | None = None,
-        padding: Size = 0,
-        ceil_mode: bool = False,
-        count_include_pad: bool = True,
-    ) -> None:
-        super().__init__()
-        self._set(kernel_size, stride, padding, 1, ceil_mode)
-        self.count_include_pad = count_include_pad
-
-    def extra_repr(self) -> str:
-        """Return the arguments."""
-        return (
-            f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, "
-            f"ceil_mode={self.ceil_mode}, count_include_pad={self.count_include_pad}"
-        )
 
 
 class _AdaptiveAvgPool(WeightedWindows):

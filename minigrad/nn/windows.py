@@ -7,7 +7,7 @@ are counted along the last axis first. An image may have any number of axes; len
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -16,7 +16,8 @@ from minigrad.nn.parameter import Array
 Lengths = tuple[int, ...]
 
 TABLES = 256  # of each kind that are kept
-PAD_MODES = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}  # NumPy's names of PyTorch's
+PadMode = Literal["reflect", "edge", "wrap"]
+PAD_MODES: dict[str, PadMode] = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}  # from PyTorch's names
 
 
 class Windows(NamedTuple):
@@ -97,7 +98,7 @@ def padded_table(lengths: Lengths, before: Lengths, behind: Lengths, mode: str) 
         if mode == "zeros":
             seen = np.arange(-left, length + right)
         else:
-            seen = np.pad(np.arange(length), (left, right), PAD_MODES[mode])  # type: ignore[call-overload]
+            seen = np.pad(np.arange(length), (left, right), PAD_MODES[mode])
         axes.append(seen[:, None])
     return join(lengths, axes)
 

@@ -20,7 +20,7 @@ CONVOLUTION = [
         "Conv2d: `=` for `+=` in the gradient of the weight",
         nn.Conv2d,
         "gradients add",
-        edit(nn.Conv2d, "_backward_parameters", "self.weight.grad += ", "self.weight.grad[...] = "),
+        edit(nn.Conv2d, "_add_gradients", "self.weight.grad += ", "self.weight.grad[...] = "),
     ),
     Mutant(
         "Conv2d: the gradient of the weight with its two kinds of channels exchanged",
@@ -34,13 +34,13 @@ CONVOLUTION = [
         "Conv2d: no gradient of the bias",
         nn.Conv2d,
         "derivative",
-        edit(nn.Conv2d, "_backward_parameters", "if self.bias is not None", "if False"),
+        edit(nn.Conv2d, "_add_gradients", "if self.bias is not None", "if False"),
     ),
     Mutant(
         "Conv2d: the bias gets the sum of what it had and twice the rest",
         nn.Conv2d,
         "torch parity",
-        edit(nn.Conv2d, "_backward_parameters", "True, self.bias.grad)", "True, self.bias.grad); self.bias.grad *= 2"),
+        edit(nn.Conv2d, "_add_gradients", "True, self.bias.grad)", "True, self.bias.grad); self.bias.grad *= 2"),
     ),
     Mutant(
         "Conv2d: 'same' puts the odd pixel before the image",

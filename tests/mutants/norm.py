@@ -32,7 +32,7 @@ BATCH_NORM = [
         "BatchNorm1d: dγ = Σ dy x, not Σ dy x̂",
         nn.BatchNorm1d,
         "torch training",
-        edit(nn.BatchNorm1d, "_backward", "self.weight.grad += dgamma", "self.weight.grad += (dy_rows * rows).sum(0)"),
+        edit(nn.BatchNorm1d, "_backward", "self.bias, dgamma", "self.bias, (dy_rows * rows).sum(0)"),
     ),
     Mutant(
         "BatchNorm1d: eps outside the root",
