@@ -6,6 +6,7 @@ from minigrad import nn
 from minigrad.engine.layers import is_dropping, relu_dropout
 from minigrad.engine.lowering import Lowering, Pull, lowers
 from minigrad.engine.memory import Image, Memory, Shape, Value, cut, in_form_of
+from minigrad.engine.norm import channel_norm
 from minigrad.nn import Module
 
 
@@ -19,6 +20,9 @@ def sequential(b: Lowering, chain: nn.Sequential, x: Value) -> tuple[Value, Pull
         behind = layers[0] if layers else None
         if type(layer) is nn.ReLU and behind is not None and is_dropping(behind):
             x, pull = relu_dropout(b, behind, b.plain(x))
+            del layers[0]
+        elif type(layer) is nn.BatchNorm2d and type(behind) is nn.ReLU:
+            x, pull = channel_norm(b, layer, x, relu=True)
             del layers[0]
         else:
             x, pull = b.lower(layer, x)

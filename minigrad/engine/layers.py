@@ -1,15 +1,12 @@
 """The lowerings of the layers."""
 
-import math
 from typing import Any, TypeGuard
 
 import numpy as np
 
 from minigrad import nn
 from minigrad.engine.lowering import Lowering, Pull, lowers
-from minigrad.engine.memory import Array, Cell, Image, Memory, Value, cut, in_form_of
-from minigrad.nn.errors import LayerError
-from minigrad.nn.parameter import Parameter
+from minigrad.engine.memory import Array, Cell, Memory, Value, cut, in_form_of
 
 CHAIN_ROWS = 32  # rows of a weight whose gradient is still in the cache when the update comes
 NOTHING: dict[np.dtype[Any], Array] = {np.dtype(kind): np.empty(0, kind) for kind in (np.float32, np.float64)}
@@ -70,86 +67,6 @@ def embedding(b: Lowering, layer: nn.Embedding, x: Memory) -> tuple[Memory, Pull
 
     b.check(x, V, f"{b.model.path_of(layer)}: want indices in [0, {V})")
     return y.reshape(*x.shape, D), pull
-
-
-@lowers(nn.BatchNorm1d, nn.BatchNorm2d, images=True)
-def batch_norm(b: Lowering, layer: nn.BatchNorm1d | nn.BatchNorm2d | nn.InstanceNorm2d, x: Value) -> tuple[Value, Pull]:
-    """y = γ x̂ + β over the columns, which the threads share."""
-    C, dtype, rank = layer.num_features, x.dtype, len(x.shape) - 2
-    pixels = b.pixels(x, rank)
-    rows = pixels.reshape(-1, C)
-    M = rows.shape[0]
-    uses_batch = layer.training or not layer.track_running_stats
-    gamma, beta = affine_of(layer.weight, layer.bias, C, dtype)
-    mean, inv_std = b.buffer((C,), dtype, "mean"), b.buffer((C,), dtype, "inv_std")
-    statistics: Memory = mean
-    if uses_batch:
-        if M == 1:
-            error = LayerError(layer, f"want more than 1 value for each channel in training, got {rows.shape}")
-            raise error.seen_from(b.model)
-        var = b.buffer((C,), dtype, "var")
-        b.emit("batch_norm_statistics", rows, layer.eps, mean, var, inv_std, over=C, work=2 * rows.size)
-        if layer.training and layer.track_running_stats and not isinstance(layer, nn.InstanceNorm2d):
-            _track(b, layer, mean, var, M)
-    else:
-        statistics = layer.running_mean
-        b.emit("batch_norm_inv_std", cut(layer.running_var), layer.eps, cut(inv_std))
-    y = b.like(rows, "y")
-    b.emit("batch_norm_forward", rows, gamma, beta, statistics, inv_std, y, over=C, work=rows.size)
-
-    def pull(dy: Value, wants_dx: bool) -> Value:
-        dy_rows, dx = b.pixels(dy, rank).reshape(-1, C), b.like(rows, "dx")
-        with b.gradient(layer.weight, (C,), dtype) as dgamma, b.gradient(layer.bias, (C,), dtype) as dbeta:
-            b.emit(
-                "batch_norm_backward",
-                *(dy_rows, gamma, rows, statistics, inv_std, uses_batch, dgamma, dbeta, dx),
-                over=C,
-                work=3 * rows.size,
-            )
-        return Image(dx.reshape(*pixels.shape), x.shape)
-
-    return Image(y.reshape(*pixels.shape), x.shape), pull
-
-
-def _track(b: Lowering, layer: nn.BatchNorm1d | nn.BatchNorm2d, mean: Memory, var: Memory, M: int) -> None:
-    tracked = layer.num_batches_tracked.reshape(1)
-    b.emit("count", tracked)
-    share = Cell(0.0 if layer.momentum is None else float(layer.momentum))
-    if layer.momentum is None:
-        b.emit("inverse", tracked, share.array)
-    running = cut(layer.running_mean), cut(layer.running_var)
-    b.emit("batch_norm_track", cut(mean), cut(var), share, M / (M - 1), *running)
-
-
-@lowers(nn.LayerNorm)
-def layer_norm(b: Lowering, layer: nn.LayerNorm, x: Memory) -> tuple[Memory, Pull]:
-    """y = γ x̂ + β over the rows, which the threads share."""
-    D, dtype = math.prod(layer.normalized_shape), x.dtype
-    rows = x.reshape(-1, D)
-    M = rows.shape[0]
-    gamma, beta = affine_of(layer.weight, layer.bias, D, dtype)
-    mean, inv_std, y = b.buffer((M,), dtype, "mean"), b.buffer((M,), dtype, "inv_std"), b.like(rows, "y")
-    b.emit("layer_norm_forward", cut(rows), gamma, beta, layer.eps, cut(mean), cut(inv_std), cut(y))
-
-    def pull(dy: Memory, wants_dx: bool) -> Memory:
-        dy_rows, dx = dy.reshape(M, D), b.like(rows, "dx")
-        if wants_dx:
-            saved = cut(rows), cut(mean), cut(inv_std)
-            b.emit("layer_norm_backward", cut(dy_rows), gamma, *saved, cut(dx))
-        if b.wants(layer.weight) or b.wants(layer.bias):
-            with b.gradient(layer.weight, (D,), dtype) as dgamma, b.gradient(layer.bias, (D,), dtype) as dbeta:
-                parts = dy_rows, rows, mean, inv_std, dgamma, dbeta
-                b.emit("layer_norm_backward_parameters", *parts, over=D, work=2 * rows.size)
-        return dx.reshape(*x.shape)
-
-    return y.reshape(*x.shape), pull
-
-
-def affine_of(weight: Parameter | None, bias: Parameter | None, size: int, dtype: Any) -> tuple[Array, Array]:
-    """Return γ and β as vectors: ones and zeros where the layer has none."""
-    gamma = np.ones(size, dtype) if weight is None else weight.data.reshape(-1)
-    beta = np.zeros(size, dtype) if bias is None else bias.data.reshape(-1)
-    return gamma, beta
 
 
 @lowers(nn.Dropout)

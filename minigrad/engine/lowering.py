@@ -174,26 +174,23 @@ class Lowering(Builder):
         """Return memory in the order of its axes."""
         if not isinstance(x, Image):
             return x
-        N, S, C = x.pixels.shape
-        return self.from_rows(x.pixels.reshape(N * S, C), (N, C, S), 1).reshape(*x.shape)
+        return self.to_rows(x.pixels, 0).reshape(*x.shape)
 
     def pixels(self, x: Value, rank: int) -> Memory:
-        """Return images (N, C, *), or one without N, of `rank` axes of pixels as (N, S, C)."""
+        """Return images (N, C, *), or one without N, of `rank` axes of pixels as (S, N, C)."""
         if isinstance(x, Image):
             return x.pixels
         N, C = x.shape[0] if len(x.shape) == rank + 2 else 1, x.shape[-rank - 1]
-        return self._channels_last(x, N, C)
+        return self._by_pixel(x, N, C)
 
     def laid_out_as(self, x: Value, other: Value) -> Memory:
         """Return the elements of x in the order of those of another value of the same shape."""
         if not isinstance(other, Image):
             return self.plain(x)
-        return (
-            x.pixels if isinstance(x, Image) else self._channels_last(x, other.pixels.shape[0], other.pixels.shape[2])
-        )
+        return x.pixels if isinstance(x, Image) else self._by_pixel(x, *other.pixels.shape[1:])
 
-    def _channels_last(self, x: Memory, N: int, C: int) -> Memory:
-        return self.to_rows(x.reshape(N, C, -1), 1).reshape(N, -1, C)
+    def _by_pixel(self, x: Memory, N: int, C: int) -> Memory:
+        return self.to_rows(x.reshape(N * C, -1), 0).reshape(-1, N, C)
 
     def is_trained(self, module: Module) -> bool:
         """Return whether a gradient of a parameter in this module is wanted."""
@@ -249,7 +246,7 @@ class Lowering(Builder):
         if behind == 1 or length == 1:
             return x.reshape(before * behind, length)
         rows = self.buffer((before, behind, length), x.dtype, "rows")
-        self.emit("swap_axes", cut(x.reshape(before, length, behind)), cut(rows))
+        self.swap_axes(x.reshape(before, length, behind), rows)
         return rows.reshape(before * behind, length)
 
     def from_rows(self, rows: Memory, shape: Shape, axis: int) -> Memory:
@@ -259,8 +256,13 @@ class Lowering(Builder):
         if behind == 1 or length == 1:
             return rows.reshape(*shape)
         x = self.buffer(shape, rows.dtype, "x")
-        self.emit("swap_axes", cut(rows.reshape(before, behind, length)), cut(x.reshape(before, length, behind)))
+        self.swap_axes(rows.reshape(before, behind, length), x.reshape(before, length, behind))
         return x
+
+    def swap_axes(self, x: Memory, y: Memory) -> None:
+        """Emit y (A, C, B) = x (A, B, C) with its last two axes exchanged; threads share the vectors of y."""
+        A, _, C = x.shape
+        self.emit("swap_axes", x, y, over=A * C, work=x.size)
 
 
 def _around(shape: Shape, axis: int) -> tuple[int, int, int]:

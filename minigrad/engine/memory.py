@@ -105,7 +105,7 @@ Memory = Buffer | Slot | Array
 
 
 class Image:
-    """Images (N, C, *), or one (C, *), whose channels lie last: `pixels` (N, S, C) is their memory."""
+    """Images (N, C, *), or one (C, *), that lie pixel by pixel: `pixels` (S, N, C) is their memory."""
 
     def __init__(self, pixels: Memory, shape: Shape) -> None:
         self.pixels, self.shape, self.dtype = pixels, shape, pixels.dtype

@@ -20,6 +20,7 @@ from typing import Any
 
 FAMILIES = (
     "activation",
+    "channel",
     "conv",
     "dropout",
     "embedding",
@@ -31,6 +32,7 @@ FAMILIES = (
     "optim",
     "softmax",
     "step",
+    "window",
 )
 
 _is_trying = ContextVar("_is_trying", default=False)

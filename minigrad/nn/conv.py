@@ -10,10 +10,10 @@ import numpy as np
 
 from minigrad import kernels
 from minigrad.nn.errors import LayerError
-from minigrad.nn.image import ImageLayer, Size, from_pixels, to_pixels
+from minigrad.nn.image import ImageLayer, Size, from_pixels, to_pixels, weighted_sums
 from minigrad.nn.parameter import Array, Parameter
 from minigrad.nn.rng import generator
-from minigrad.nn.windows import PAD_MODES, Lengths, Windows, inverse_of, padded_table, table_of
+from minigrad.nn.windows import PAD_MODES, Lengths, Windows, inverse_of, padded_table, table_of, turned
 
 
 class Convolution(ImageLayer):
@@ -88,7 +88,7 @@ class Convolution(ImageLayer):
         table, _, outputs = self.tables(self.windows(lengths))
         pixels = self._padded(to_pixels(x, self.rank), lengths)
         bias = np.empty(0, x.dtype) if self.bias is None else self.bias.data
-        y = np.empty((len(pixels), len(table), self.out_channels), x.dtype)
+        y = np.empty((len(table), pixels.shape[1], self.out_channels), x.dtype)
         kernels.conv_forward(pixels, self.packed()[0], bias, table, y)
         return from_pixels(y, outputs, x.shape), (pixels, x.shape)
 
@@ -98,19 +98,13 @@ class Convolution(ImageLayer):
 
     def _padded(self, pixels: Array, lengths: Lengths) -> Array:
         table = self.padding_table(lengths)
-        if table is None:
-            return pixels
-        padded = np.empty((len(pixels), len(table), self.in_channels), pixels.dtype)
-        kernels.window_forward(pixels, table, np.ones(table.shape, pixels.dtype), padded)
-        return padded
+        return pixels if table is None else weighted_sums(pixels, table, np.ones(table.shape))
 
     def _unpadded(self, dpadded: Array, lengths: Lengths) -> Array:
         table = self.padding_table(lengths)
         if table is None:
             return dpadded
-        dx = np.empty((len(dpadded), math.prod(lengths), self.in_channels), dpadded.dtype)
-        kernels.window_backward(dpadded, table, np.ones(table.shape, dx.dtype), dx)
-        return dx
+        return weighted_sums(dpadded, *turned(table, np.ones(table.shape), math.prod(lengths)))
 
     def _backward(self, saved: Any, dy: Array) -> Array:
         pixels, shape = saved

@@ -54,10 +54,10 @@ class GroupNorm(Module):
             raise LayerError(self, f"want more than 1 value in each group, got {x.shape}")
         pixels = to_pixels(x.reshape(len(x), C, -1), 1)
         mean, var, inv_std = np.empty((3, len(x), self.num_groups), x.dtype)
-        kernels.group_norm_statistics(pixels, self.eps, mean, var, inv_std)
+        kernels.group_norm_statistics(pixels, self.eps, 0, len(x), mean, var, inv_std)
         y = np.empty_like(pixels)
         kernels.group_norm_forward(pixels, *affine(self.weight, self.bias, C, x.dtype), mean, inv_std, y)
-        return from_pixels(y, (pixels.shape[1],), (len(x), C, 1)).reshape(x.shape), (pixels, mean, inv_std)
+        return from_pixels(y, (len(y),), (len(x), C, 1)).reshape(x.shape), (pixels, mean, inv_std)
 
     def _backward(self, saved: Any, dy: Array) -> Array:
         pixels, mean, inv_std = saved
@@ -65,10 +65,10 @@ class GroupNorm(Module):
         cotangent = to_pixels(dy.reshape(len(dy), C, -1), 1)
         gamma, _ = affine(self.weight, self.bias, C, dy.dtype)
         dx, dgamma, dbeta = np.empty_like(pixels), np.empty_like(gamma), np.empty_like(gamma)
-        kernels.group_norm_backward(cotangent, gamma, pixels, mean, inv_std, dx)
+        kernels.group_norm_backward(cotangent, gamma, pixels, mean, inv_std, 0, len(dy), dx)
         kernels.group_norm_backward_parameters(cotangent, pixels, mean, inv_std, dgamma, dbeta)
         add_affine_gradients(self.weight, self.bias, dgamma, dbeta)
-        return from_pixels(dx, (pixels.shape[1],), (len(dy), C, 1)).reshape(dy.shape)
+        return from_pixels(dx, (len(dx),), (len(dy), C, 1)).reshape(dy.shape)
 
     def extra_repr(self) -> str:
         """Return the arguments."""
@@ -149,11 +149,11 @@ class InstanceNorm2d(ImageLayer):
         return from_pixels(y, x.shape[-2:], x.shape), (pixels, mean, inv_std, x.shape)
 
     def _statistics(self, pixels: Array) -> tuple[Array, Array]:
-        N, S, C = pixels.shape
+        S, N, C = pixels.shape
         if S == 1:
             raise LayerError(self, "want more than 1 pixel, got 1 x 1")
         mean, var, inv_std = np.empty((3, N, C), pixels.dtype)
-        kernels.group_norm_statistics(pixels, self.eps, mean, var, inv_std)
+        kernels.group_norm_statistics(pixels, self.eps, 0, N, mean, var, inv_std)
         if self.track_running_stats:
             average, unused = np.empty((2, C), pixels.dtype), np.empty((2, C), pixels.dtype)
             for values, to in zip((mean, var), average, strict=True):
@@ -171,7 +171,7 @@ class InstanceNorm2d(ImageLayer):
             dy_rows, rows, dx_rows = (part.reshape(-1, C) for part in (cotangent, pixels, dx))
             kernels.batch_norm_backward(dy_rows, gamma, rows, mean, inv_std, False, 0, C, dgamma, dbeta, dx_rows)
         else:
-            kernels.group_norm_backward(cotangent, gamma, pixels, mean, inv_std, dx)
+            kernels.group_norm_backward(cotangent, gamma, pixels, mean, inv_std, 0, len(mean), dx)
             kernels.group_norm_backward_parameters(cotangent, pixels, mean, inv_std, dgamma, dbeta)
         add_affine_gradients(self.weight, self.bias, dgamma, dbeta)
         return from_pixels(dx, shape[-2:], shape)

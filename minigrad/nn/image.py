@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from minigrad import kernels
 from minigrad.nn.errors import LayerError
 from minigrad.nn.module import Module
 from minigrad.nn.parameter import Array
@@ -18,7 +19,7 @@ AXES = {1: "L", 2: "H, W"}
 class ImageLayer(Module):
     """A layer of images (N, C, *lengths), or of one image (C, *lengths), with `rank` axes of pixels.
 
-    Kernels take them with the channels last and the pixels as one axis: (N, S, C).
+    Kernels take them pixel by pixel, and of each pixel image by image, channels last: (S, N, C).
     """
 
     rank: ClassVar[int]
@@ -47,15 +48,20 @@ class ImageLayer(Module):
         return outputs
 
 
+def weighted_sums(pixels: Array, table: Array, weight: Array) -> Array:
+    """Return the sum over each window of `table` (P, T), with these weights (P, T), as (P, N, C)."""
+    sums = np.empty((len(table), *pixels.shape[1:]), pixels.dtype)
+    kernels.window_sums(pixels, table, weight.astype(pixels.dtype), sums)
+    return sums
+
+
 def to_pixels(x: Array, rank: int) -> Array:
-    """Return images, or one, as (N, S, C): channels last, contiguous."""
-    last = np.ascontiguousarray(np.moveaxis(x, -rank - 1, -1))
-    images = len(x) if x.ndim == rank + 2 else 1
-    return last.reshape(images, math.prod(x.shape[-rank:]), x.shape[-rank - 1])
+    """Return images, or one, as (S, N, C): pixel by pixel, contiguous."""
+    C = x.shape[-rank - 1]
+    return np.ascontiguousarray(x.reshape(-1, C, math.prod(x.shape[-rank:])).transpose(2, 0, 1))
 
 
 def from_pixels(y: Array, lengths: Lengths, like: tuple[int, ...]) -> Array:
-    """Return (N, S, C) as (N, C, *lengths), contiguous; without N where images of shape `like` had none."""
-    rank = len(lengths)
-    last = y.reshape(*like[: -rank - 1], *lengths, y.shape[-1])
-    return np.ascontiguousarray(np.moveaxis(last, -1, -rank - 1))
+    """Return (S, N, C) as (N, C, *lengths), contiguous; without N where images of shape `like` had none."""
+    C = y.shape[-1]
+    return np.ascontiguousarray(y.transpose(1, 2, 0)).reshape(*like[: -len(lengths) - 1], C, *lengths)

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from minigrad import kernels
-from minigrad.nn.image import ImageLayer, Size, from_pixels, to_pixels
+from minigrad.nn.image import ImageLayer, Size, from_pixels, to_pixels, weighted_sums
 from minigrad.nn.parameter import Array
-from minigrad.nn.windows import Lengths, Windows, adaptive_table, table_of
+from minigrad.nn.windows import Lengths, Windows, adaptive_table, inverse_of, table_of, turned
 
 
 class _Pool(ImageLayer):
@@ -70,16 +70,16 @@ class _MaxPool(_Pool):
         x = self._image(x)
         windows = self.windows(x.shape[-self.rank :])
         pixels, table = to_pixels(x, self.rank), table_of(windows)
-        y = np.empty((len(pixels), len(table), pixels.shape[2]), x.dtype)
+        y = np.empty((len(table), *pixels.shape[1:]), x.dtype)
         index = np.empty(y.shape, self.index_dtype)
         kernels.max_pool_forward(pixels, table, index, y)
-        return from_pixels(y, windows.outputs, x.shape), (index, table, x.shape)
+        return from_pixels(y, windows.outputs, x.shape), (index, x.shape)
 
     def _backward(self, saved: Any, dy: Array) -> Array:
-        index, table, shape = saved
+        index, shape = saved
         cotangent, lengths = to_pixels(dy, self.rank), shape[-self.rank :]
-        dx = np.empty((len(cotangent), math.prod(lengths), cotangent.shape[2]), dy.dtype)
-        kernels.max_pool_backward(cotangent, index, table, dx)
+        dx = np.empty((math.prod(lengths), *cotangent.shape[1:]), dy.dtype)
+        kernels.max_pool_backward(cotangent, index, inverse_of(self.windows(lengths)), dx)
         return from_pixels(dx, lengths, shape)
 
     def extra_repr(self) -> str:
@@ -151,17 +151,13 @@ class WeightedWindows(ImageLayer):
         x = self._image(x)
         rank = self.rank_of(x.shape)
         lengths, table, weight = self.plan(x.shape[-rank:])
-        pixels = to_pixels(x, rank)
-        y = np.empty((len(pixels), len(table), pixels.shape[2]), x.dtype)
-        kernels.window_forward(pixels, table, weight.astype(x.dtype), y)
-        return from_pixels(y, lengths, x.shape), x.shape
+        return from_pixels(weighted_sums(to_pixels(x, rank), table, weight), lengths, x.shape), x.shape
 
     def _backward(self, saved: tuple[int, ...], dy: Array) -> Array:
         rank = self.rank_of(saved)
-        lengths, cotangent = saved[-rank:], to_pixels(dy, rank)
+        lengths = saved[-rank:]
         _, table, weight = self.plan(lengths)
-        dx = np.empty((len(cotangent), math.prod(lengths), cotangent.shape[2]), dy.dtype)
-        kernels.window_backward(cotangent, table, weight.astype(dy.dtype), dx)
+        dx = weighted_sums(to_pixels(dy, rank), *turned(table, weight, math.prod(lengths)))
         return from_pixels(dx, lengths, saved)
 
 

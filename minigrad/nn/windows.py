@@ -71,6 +71,26 @@ def inverse_of(windows: Windows) -> Array:
     return back
 
 
+def turned(table: Array, weight: Array, pixels: int) -> tuple[Array, Array]:
+    """Return the way back of weighted sums: which outputs see each pixel (pixels, most), and with what weights.
+
+    Here many outputs may see a pixel through one tap, and places have no meaning.
+
+    >>> turned(np.array([[0, 1], [1, -1]]), np.array([[2.0, 3.0], [4.0, 5.0]]), 3)[0].tolist()
+    [[0, -1], [0, 1], [-1, -1]]
+    """
+    outputs, taps = np.nonzero(table >= 0)
+    order = np.argsort(table[outputs, taps], kind="stable")
+    outputs, taps = outputs[order], taps[order]
+    seen = table[outputs, taps]
+    counts = np.bincount(seen, minlength=pixels)
+    place = np.arange(seen.size) - np.repeat(np.cumsum(counts) - counts, counts)
+    back = np.full((pixels, max(1, counts.max())), -1)
+    shares = np.zeros(back.shape, weight.dtype)
+    back[seen, place], shares[seen, place] = outputs, weight[outputs, taps]
+    return back, shares
+
+
 @lru_cache(TABLES)
 def adaptive_table(lengths: Lengths, outputs: Lengths) -> Array:
     """Return the table of windows that cover an image: the o-th of O sees pixels ⌊o L/O⌋ to ⌈(o + 1) L/O⌉ - 1.

@@ -12,50 +12,52 @@ def table(d: Draw, outputs: int, taps: int) -> np.ndarray:
     return np.maximum(d.rng.integers(-2, d.S, (outputs, taps)), -1)
 
 
+def images(d: Draw) -> tuple[int, int, int, int]:
+    """Numbers of images, groups, channels of each, and taps: the first and third less than a tile has rows, or more."""
+    more = 9 * d.flag()
+    return d.N + more, d.integer(1, 4), d.C + more, d.integer(1, 4)
+
+
 def conv_forward(d: Draw) -> list[Any]:
     """With more outputs than are gathered at a time, and as many channels as tiles are wide."""
-    G, T = d.integer(1, 4), d.integer(1, 4)
-    x, w = d.normal(d.N, d.S, G * d.C, special=True), d.normal(G, T * d.C, d.L)
-    return [x, w, d.perhaps(d.normal(G * d.L)), table(d, 2 * d.L, T), d.out(d.N, 2 * d.L, G * d.L)]
+    N, G, C, T = images(d)
+    x, w = d.normal(d.S, N, G * C, special=True), d.normal(G, T * C, d.L)
+    return [x, w, d.perhaps(d.normal(G * d.L)), table(d, 2 * d.L, T), d.out(2 * d.L, N, G * d.L)]
 
 
 def conv_backward_weight(d: Draw) -> list[Any]:
-    G, T = d.integer(1, 4), d.integer(1, 4)
-    x, dy = d.normal(d.N, d.S, G * d.C, special=True), d.normal(d.N, d.B, G * d.L)
-    return [x, dy, table(d, d.B, T), *d.range(G * T * d.C), d.out(G, T * d.C, d.L)]
-
-
-def pooled(d: Draw) -> tuple[np.ndarray, np.ndarray]:
-    """A table, and numbers of taps."""
-    T = d.integer(1, 5)
-    return table(d, d.B, T), d.rng.integers(0, T, (d.N, d.B, d.L)).astype(np.uint8)
+    N, G, C, T = images(d)
+    x, dy = d.normal(d.S, N, G * C, special=True), d.normal(d.B, N, G * d.L)
+    return [x, dy, table(d, d.B, T), *d.range(G * T * C), d.out(G, T * C, d.L)]
 
 
 def max_pool_forward(d: Draw) -> list[Any]:
-    seen, index = pooled(d)
-    return [d.normal(d.N, d.S, d.L, special=True), seen, np.full_like(index, 255), d.out(*index.shape)]
+    seen = table(d, d.B, d.integer(1, 5))
+    index = np.full((d.B, d.N, d.L), 255, np.uint8)
+    return [d.normal(d.S, d.N, d.L, special=True), seen, index, d.out(*index.shape)]
 
 
 def max_pool_backward(d: Draw) -> list[Any]:
-    seen, index = pooled(d)
-    return [d.normal(*index.shape), index, seen, d.out(d.N, d.S, d.L)]
+    T = d.integer(1, 5)
+    index = d.rng.integers(0, T, (d.S, d.N, d.L)).astype(np.uint8)
+    return [d.normal(*index.shape), index, table(d, d.B, T), d.out(d.B, d.N, d.L)]
 
 
-def windows(d: Draw, pixels: int, outputs: int) -> list[Any]:
+def window_sums(d: Draw) -> list[Any]:
     seen = table(d, d.B, d.integer(1, 5))
-    return [d.normal(d.N, pixels, d.L, special=True), seen, d.normal(*seen.shape), d.out(d.N, outputs, d.L)]
+    return [d.normal(d.S, d.N, d.L, special=True), seen, d.normal(*seen.shape), d.out(d.B, d.N, d.L)]
 
 
 def groups(d: Draw) -> tuple[tuple[int, int, int], list[np.ndarray]]:
     """The form of some images, and the mean and 1 / the standard deviation of each group."""
     G = d.integer(1, 5)
-    return (d.N, d.S, G * d.C), [d.normal(d.N, G), d.positive(d.N, G)]
+    return (d.S, d.N, G * d.C), [d.normal(d.N, G), d.positive(d.N, G)]
 
 
 def group_norm_statistics(d: Draw) -> list[Any]:
     form, statistics = groups(d)
-    shape = statistics[0].shape
-    return [d.normal(*form) + d.dtype(d.number(-100, 100)), d.number(1e-5, 0.1), *(d.out(*shape) for _ in range(3))]
+    outputs = [d.out(*statistics[0].shape) for _ in range(3)]
+    return [d.normal(*form) + d.dtype(d.number(-100, 100)), d.number(1e-5, 0.1), *d.range(d.N), *outputs]
 
 
 def group_norm_forward(d: Draw) -> list[Any]:
@@ -65,7 +67,7 @@ def group_norm_forward(d: Draw) -> list[Any]:
 
 def group_norm_backward(d: Draw) -> list[Any]:
     form, statistics = groups(d)
-    return [d.normal(*form), d.normal(form[2]), d.normal(*form), *statistics, d.out(*form)]
+    return [d.normal(*form), d.normal(form[2]), d.normal(*form), *statistics, *d.range(d.N), d.out(*form)]
 
 
 def group_norm_backward_parameters(d: Draw) -> list[Any]:
@@ -73,14 +75,45 @@ def group_norm_backward_parameters(d: Draw) -> list[Any]:
     return [d.normal(*form), d.normal(*form), *statistics, d.out(form[2]), d.out(form[2])]
 
 
+def moments(d: Draw) -> np.ndarray:
+    """Of each pixel and channel: the mean over images, and the sum of squared distances."""
+    return np.stack([d.rng.standard_normal((d.S, d.L)), d.rng.uniform(0.5, 1.5, (d.S, d.L))], axis=1)
+
+
+def channels(d: Draw) -> tuple[tuple[int, int, int], tuple[np.ndarray, ...], bool]:
+    """The form of some images, a vector of numbers and one of positive numbers for their channels, and a flag."""
+    return (d.S, d.N, d.L), (d.normal(d.L), d.positive(d.L)), d.flag()
+
+
+def channel_norm_forward(d: Draw) -> list[Any]:
+    form, statistics, relu = channels(d)
+    return [d.normal(*form), d.normal(d.L), d.normal(d.L), *statistics, relu, d.out(*form)]
+
+
+def channel_norm_sums(d: Draw) -> list[Any]:
+    form, (mean, _), relu = channels(d)
+    return [*(d.normal(*form) for _ in range(3)), mean, relu, np.full((d.S, 2, d.L), np.nan)]
+
+
+def channel_norm_backward(d: Draw) -> list[Any]:
+    form, statistics, relu = channels(d)
+    gradients = d.normal(*form), d.normal(d.L), d.normal(d.L), d.normal(d.L)
+    return [*gradients, d.normal(*form), d.normal(*form), *statistics, relu, d.number(0, 1), d.out(*form)]
+
+
 ARGUMENTS: dict[str, Row] = {
+    "channel_moments": lambda d: [d.normal(d.S, d.N, d.L), np.full((d.S, 2, d.L), np.nan)],
+    "channel_statistics": lambda d: [moments(d), d.N, d.number(1e-5, 0.1), *(d.out(d.L) for _ in range(3))],
+    "channel_norm_forward": channel_norm_forward,
+    "channel_norm_sums": channel_norm_sums,
+    "channel_norm_backward_parameters": lambda d: [moments(d), d.positive(d.L), d.out(d.L), d.out(d.L)],
+    "channel_norm_backward": channel_norm_backward,
     "conv_forward": conv_forward,
     "conv_backward_weight": conv_backward_weight,
     "max_pool_forward": max_pool_forward,
     "max_pool_backward": max_pool_backward,
-    "window_forward": lambda d: windows(d, d.S, d.B),
-    "window_backward": lambda d: windows(d, d.B, d.S),
-    "scale_channels": lambda d: [d.normal(d.N, d.S, d.L, special=True), d.normal(d.N, d.L), d.out(d.N, d.S, d.L)],
+    "window_sums": window_sums,
+    "scale_channels": lambda d: [d.normal(d.S, d.N, d.L, special=True), d.normal(d.N, d.L), d.out(d.S, d.N, d.L)],
     "group_norm_statistics": group_norm_statistics,
     "group_norm_forward": group_norm_forward,
     "group_norm_backward": group_norm_backward,

@@ -163,6 +163,8 @@ def output_shape(layer: Layer, shape: Shape) -> Shape | None:
         case (("BatchNorm1d" | "BatchNorm2d"), (channels,)):
             fits = (len(shape) == 4) == (layer.kind == "BatchNorm2d")
             return shape if fits and shape[1] == channels else None
+        case "GroupNorm", (_, channels):
+            return shape if shape[1] == channels else None  # without weights PyTorch does not ask
         case "PReLU", (slopes,):
             return shape if slopes in (1, shape[1]) else None
         case "LayerNorm", (last,):
@@ -182,7 +184,7 @@ def output_shape(layer: Layer, shape: Shape) -> Shape | None:
             return joined([output_shape(branch, shape) for branch in branches], layer.options["axis"])
         case kind, (channels, *_) if kind.startswith("ConvTranspose") and shape[1] != channels:
             return None  # which PyTorch does not see without values
-        case kind, _ if kind.endswith("d") or kind in ("GroupNorm", "PixelShuffle", "Unflatten", "Upsample"):
+        case kind, _ if kind.endswith("d") or kind in ("PixelShuffle", "Unflatten", "Upsample"):
             return _torch_shape(repr(layer), shape)
         case _:
             return shape

@@ -62,7 +62,7 @@ ARGUMENTS: dict[str, Row] = {
     "clear": lambda d: [d.normal(d.L, special=True)],
     "add": lambda d: [d.normal(d.L, special=True), d.normal(d.L, special=True), d.out(d.L)],
     "accumulate": lambda d: [d.normal(d.L, special=True), d.normal(d.L, special=True)],
-    "swap_axes": lambda d: [d.normal(d.N, d.C, d.S, special=True), d.out(d.N, d.S, d.C)],
+    "swap_axes": lambda d: [d.normal(d.N, d.C, d.S, special=True), *d.range(d.N * d.S), d.out(d.N, d.S, d.C)],
     "put_columns": lambda d: [d.normal(d.N, d.C, special=True), d.integer(0, d.B + 1), d.out(d.N, d.C + d.B)],
     "take_columns": lambda d: [d.normal(d.N, d.C + d.B, special=True), d.integer(0, d.B + 1), d.out(d.N, d.C)],
     "take_rows": lambda d: [d.normal(d.N, d.C, special=True), d.rows(d.B, d.N), d.out(d.B, d.C)],

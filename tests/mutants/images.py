@@ -57,10 +57,11 @@ CONVOLUTION = [
         "Conv2d: the pixels that padding copies give no gradient back",
         nn.Conv2d,
         "derivative",
-        edit_kernel(
-            "window_backward",
-            "np.add.at(dx.swapaxes(0, 1), pixels[inside], part.swapaxes(0, 1))",
-            "dx[:, pixels[inside]] = part",
+        edit(
+            nn.Conv2d,
+            "_unpadded",
+            "*turned(table, np.ones(table.shape), math.prod(lengths))",
+            "*(part[:, :1] for part in turned(table, np.ones(table.shape), math.prod(lengths)))",
         ),
     ),
     Mutant(
@@ -111,8 +112,8 @@ POOLING = [
         "torch parity",
         edit_kernel(
             "max_pool_forward",
-            "y[...], index[...] = -np.inf, 0",
-            "y[...], index[...] = np.where((table < 0).any(axis=1)[:, None], 0, -np.inf), 0",
+            "y[...], index[...] = -np.inf, ",
+            "y[...], index[...] = np.where((table < 0).any(axis=1)[:, None, None], 0, -np.inf), ",
         ),
     ),
     Mutant(
@@ -121,8 +122,8 @@ POOLING = [
         "derivative",
         edit_kernel(
             "max_pool_backward",
-            "np.add.at(dx, (n, np.maximum(pixels, 0), c), np.where(pixels >= 0, dy, 0))",
-            "dx[n, np.maximum(pixels, 0), c] = np.where(pixels >= 0, dy, 0)",
+            "dx += np.where(has_given, dy[outputs], 0)",
+            "dx[has_given] = dy[outputs][has_given]",
         ),
     ),
     Mutant(
@@ -153,7 +154,7 @@ POOLING = [
         "AvgPool2d: dx not divided",
         nn.AvgPool2d,
         "derivative",
-        edit(nn.AvgPool2d, "_backward", "weight.astype(dy.dtype)", "np.ones(table.shape, dy.dtype)"),
+        edit(nn.AvgPool2d, "_backward", "*turned(table, weight,", "*turned(table, np.ones(table.shape),"),
     ),
     Mutant(
         "AdaptiveAvgPool2d: windows that do not overlap",
@@ -234,8 +235,8 @@ OTHERS = [
         "torch parity",
         edit_kernel(
             "group_norm_statistics",
-            "1 / np.sqrt(wide.var(axis=(1, 3)) + eps)",
-            "1 / np.sqrt(wide.var(axis=(1, 3), ddof=1) + eps)",
+            "1 / np.sqrt(wide.var(axis=(0, 3)) + eps)",
+            "1 / np.sqrt(wide.var(axis=(0, 3), ddof=1) + eps)",
         ),
     ),
     Mutant(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy.typing as npt
 
 from minigrad.kernels.jit._jit import jit
-from minigrad.kernels.jit._tile import ROWS, at, scratch, tile, transpose
+from minigrad.kernels.jit._tile import ROWS, at, scratch, tile, tiles, transpose
 
 Array = npt.NDArray[Any]
 
@@ -37,14 +37,41 @@ def tile_into(a: Array, b: Array, depth: int, add: bool, rows: int, columns: int
         tile(a, b, depth, add, c)
     else:
         tile(a, b, depth, False, sums)
-        for i in range(min(rows, ROWS)):
-            row = c[i, :columns]
-            for j in range(columns):
-                row[j] = row[j] + sums[i, j] if add else sums[i, j]
+        _put(sums, rows, columns, add, c)
 
 
 @jit(inline="always")
-def _copy(x: Array, m: int, n: int, rows: int, columns: int, panel: Array) -> None:
+def tiles_into(
+    vectors: int,
+    start: Array,
+    a: Array,
+    b: Array,
+    terms: Array,
+    add: bool,
+    rows: int,
+    columns: int,
+    sums: Array,
+    c: Array,
+) -> None:
+    """Set c[:rows, :columns], at most one tile of it, to `start` plus what `tiles` sums; with `add`, add it all."""
+    if rows < ROWS or columns < b.shape[2]:
+        tiles(vectors, start, a, b, terms, sums)
+        _put(sums, rows, columns, add, c)
+    else:
+        tiles(vectors, c if add else at(start, 0, 0), a, b, terms, c)
+
+
+@jit(inline="always")
+def _put(sums: Array, rows: int, columns: int, add: bool, c: Array) -> None:
+    """Set or add to what there is of a tile."""
+    for i in range(min(rows, ROWS)):
+        row = c[i, :columns]
+        for j in range(columns):
+            row[j] = row[j] + sums[i, j] if add else sums[i, j]
+
+
+@jit(inline="always")
+def copy_columns(x: Array, m: int, n: int, rows: int, columns: int, panel: Array) -> None:
     """Set the first rows of a panel: so many rows and columns of x[m:, n:], and 0."""
     for i in range(rows):
         row = x[m + i, n : n + columns]
@@ -66,7 +93,7 @@ def product(a: Array, b: Array, first: int, last: int, add: bool, c: Array) -> N
             depth, more = min(DEPTH, K - k), add or k > 0
             right = at(b, k, n)
             if columns < width or copies:
-                _copy(b, k, n, depth, columns, panel)
+                copy_columns(b, k, n, depth, columns, panel)
                 right = at(panel, 0, 0)
             for m in range(0, M, ROWS):
                 tile_into(at(a, m, k), right, depth, more, M - m, columns, sums, at(c, m, n))

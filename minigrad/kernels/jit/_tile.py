@@ -1,9 +1,12 @@
 """The register tile of multiply-adds under every matrix product, in the vector instructions of this CPU.
 
-`tile`, `transpose` and `scratch` are plain Python for who reads them and where the JIT is off. In compiled code
-stands what `_lower_...` below builds of them in LLVM's language: nothing is called, and the stack is the kernel's.
+`tile`, `tiles`, `transpose` and `scratch` are plain Python for who reads them and where the JIT is off. In compiled
+code stands what `_lower_...` below builds of them in LLVM's language: nothing is called, and the stack is the kernel's.
 """
 
+from __future__ import annotations
+
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -47,8 +50,8 @@ def scratch(rows: int, dtype: Any) -> Array:
 
 
 def at(x: Array, m: int, n: int) -> Array:
-    """Return x[m:, n:], for the two below: no index is checked, no reference counted."""
-    return x[m:, n:]
+    """Return x[..., m:, n:], for those below: no index is checked, no reference counted."""
+    return x[..., m:, n:]
 
 
 def tile(a: Array, b: Array, depth: int, add: bool, c: Array) -> None:
@@ -61,6 +64,20 @@ def tile(a: Array, b: Array, depth: int, add: bool, c: Array) -> None:
     for k in range(depth):
         sums += rows[:, k, None] * b[k, : target.shape[1]]
     target[...] = target + sums if add else sums
+
+
+def tiles(vectors: int, start: Array, a: Array, b: Array, terms: Array, c: Array) -> None:
+    """Set the first ROWS rows of c: those of `start`, plus the sum of a[i] @ b[j] over (i, j) in terms.
+
+    Both are `vectors` (a literal) vectors wide; a (·, rows, depth) of any strides, b (·, depth, columns), terms (·, 2).
+    Where a has fewer rows, its last one stands for the others. Each sum is taken in order.
+    """
+    columns = vectors * VECTOR_BYTES // c.itemsize
+    rows, sums = a[:, np.minimum(np.arange(ROWS), a.shape[1] - 1)], start[:ROWS, :columns].copy()
+    for i, j in terms:
+        for k in range(a.shape[2]):
+            sums += rows[i, :, k, None] * b[j, k, :columns]
+    c[:ROWS, :columns] = sums
 
 
 def transpose(x: Array, add: bool, y: Array) -> None:
@@ -93,6 +110,14 @@ def _type_tile(context: Any) -> Callable[..., Any]:
     return typer
 
 
+@type_callable(tiles)
+def _type_tiles(context: Any) -> Callable[..., Any]:
+    def typer(vectors: Any, start: Any, a: Any, b: Any, terms: Any, c: Any) -> Any:
+        return types.void if isinstance(vectors, types.IntegerLiteral) else None
+
+    return typer
+
+
 @type_callable(transpose)
 def _type_transpose(context: Any) -> Callable[..., Any]:
     def typer(x: Any, add: Any, y: Any) -> Any:
@@ -112,7 +137,8 @@ def _lower_scratch(context: Any, builder: Any, signature: Any, arguments: Any) -
 def _lower_at(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     x, (_, *start) = make_array(signature.args[0])(context, builder, arguments[0]), arguments
     shape, strides = (cgutils.unpack_tuple(builder, values) for values in (x.shape, x.strides))
-    offsets = [builder.mul(index, stride) for index, stride in zip(start, strides, strict=True)]
+    offsets = [builder.mul(index, stride) for index, stride in zip(start, strides[-2:], strict=True)]
+    start = [*([INDEX(0)] * (len(shape) - 2)), *start]
     view = make_array(signature.return_type)(context, builder)
     populate_array(
         view,
@@ -126,15 +152,21 @@ def _lower_at(context: Any, builder: Any, signature: Any, arguments: Any) -> Any
 
 
 class Matrix:
-    """A matrix of Numba in LLVM's terms."""
+    """A matrix of Numba, or a stack of them, in LLVM's terms."""
 
     def __init__(self, context: Any, builder: Any, kind: Any, value: Any) -> None:
         array = make_array(kind)(context, builder, value)
         self.builder, self.data = builder, array.data
-        self.length, self.width = cgutils.unpack_tuple(builder, array.shape)
-        self.row_bytes, self.column_bytes = cgutils.unpack_tuple(builder, array.strides)
+        *_, self.length, self.width = cgutils.unpack_tuple(builder, array.shape)
+        *self.stack_bytes, self.row_bytes, self.column_bytes = cgutils.unpack_tuple(builder, array.strides)
         self.number = context.get_value_type(kind.dtype)
         self.itemsize = context.get_abi_sizeof(self.number)
+
+    def member(self, index: Any) -> Matrix:
+        """Return one matrix of a stack."""
+        other = copy.copy(self)
+        other.data = cgutils.pointer_add(self.builder, self.data, self.builder.mul(index, self.stack_bytes[0]))
+        return other
 
     def row(self, index: Any) -> Any:
         """Return the address of a row."""
@@ -163,28 +195,94 @@ class Matrix:
                     builder.store(value, place).align = self.itemsize
 
 
+class Sums:
+    """A tile of sums in registers, of products with matrices of one form.
+
+    Arguments:
+        a: the left operand, or a stack of them. Its last row stands for those that are missing.
+        c: what the tile is a part of.
+        vectors: in each of its ROWS rows.
+    """
+
+    def __init__(self, a: Matrix, c: Matrix, vectors: int) -> None:
+        self.c, self.vectors, self.lanes = c, vectors, VECTOR_BYTES // c.itemsize
+        builder, self.kind = c.builder, ir.VectorType(c.number, self.lanes)
+        last = builder.sub(a.length, INDEX(1))
+        present = [builder.icmp_signed("<", INDEX(row), last) for row in range(ROWS)]
+        rows = [builder.select(here, INDEX(row), last) for row, here in enumerate(present)]
+        self.offsets = [builder.mul(row, a.row_bytes) for row in rows]
+        self.is_whole = builder.icmp_signed(">=", a.length, INDEX(ROWS))
+        self.registers = [cgutils.alloca_once(builder, self.kind) for _ in range(ROWS * vectors)]  # LLVM's choice
+        for register in self.registers:
+            builder.store(self.kind(None), register)
+
+    def add_product(self, a: Matrix, b: Matrix, depth: Any) -> None:
+        """Add a[:, :depth] @ b[:depth]: three loops, so that LLVM knows an address from the one before."""
+        builder, itemsize = self.c.builder, INDEX(a.itemsize)
+        rows = [cgutils.pointer_add(builder, a.data, offset) for offset in self.offsets]
+        elements = [builder.bitcast(row, a.number.as_pointer()) for row in rows]
+
+        def column(k: Any) -> Any:
+            return builder.mul(k, a.column_bytes)
+
+        def beside(k: Any) -> list[Any]:
+            first = builder.bitcast(cgutils.pointer_add(builder, a.data, column(k)), a.number.as_pointer())
+            return [builder.gep(first, [INDEX(row)]) for row in range(ROWS)]
+
+        with builder.if_else(builder.icmp_signed("==", a.column_bytes, itemsize)) as (along, others):
+            with along:
+                self._loop(b, depth, lambda k: [builder.gep(row, [k]) for row in elements])
+            with others:
+                is_beside = builder.and_(builder.icmp_signed("==", a.row_bytes, itemsize), self.is_whole)
+                with builder.if_else(is_beside) as (across, anyhow):
+                    with across:
+                        self._loop(b, depth, beside)
+                    with anyhow:
+                        self._loop(b, depth, lambda k: [cgutils.pointer_add(builder, row, column(k)) for row in rows])
+
+    def _loop(self, b: Matrix, depth: Any, column: Callable[[Any], list[Any]]) -> None:
+        """Add column k of the left operand, of which this returns the addresses, times row k of b."""
+        builder = self.c.builder
+        with cgutils.for_range(builder, depth) as loop:
+            factors = [b.load(place) for place in b.vectors(loop.index, self.vectors, self.lanes)]
+            for number, place in enumerate(column(loop.index)):
+                value = all_lanes(builder, builder.load(place), self.kind)
+                for factor, register in zip(factors, self.registers[number * self.vectors :], strict=False):
+                    add_product(builder, value, factor, register)
+
+    def read(self, start: Matrix) -> None:
+        """Begin with what stands there."""
+        for register, place in zip(self.registers, self._places(start), strict=True):
+            start.builder.store(start.load(place), register)
+
+    def write(self, add: Any) -> None:
+        """Set or add to the tile's place."""
+        self.c.write([self.c.builder.load(register) for register in self.registers], add, self._places(self.c))
+
+    def _places(self, matrix: Matrix) -> list[Any]:
+        return [place for row in range(ROWS) for place in matrix.vectors(INDEX(row), self.vectors, self.lanes)]
+
+
 @lower_builtin(tile, types.Array, types.Array, types.Integer, types.Boolean, types.Array)
 def _lower_tile(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     a, b, c = (Matrix(context, builder, signature.args[n], arguments[n]) for n in (0, 1, 4))
     _, _, depth, add, _ = arguments
-    lanes = VECTOR_BYTES // c.itemsize
-    vector = ir.VectorType(c.number, lanes)
-    last = builder.sub(a.length, INDEX(1))
-    present = [builder.icmp_signed("<", INDEX(row), last) for row in range(ROWS)]
-    rows = [a.row(builder.select(here, INDEX(row), last)) for row, here in enumerate(present)]
+    sums = Sums(a, c, VECTORS)
+    sums.add_product(a, b, depth)
+    sums.write(add)
+    return context.get_dummy_value()
 
-    sums = [cgutils.alloca_once(builder, vector) for _ in range(ROWS * VECTORS)]  # LLVM makes registers of these
-    for register in sums:
-        builder.store(vector(None), register)
-    with cgutils.for_range(builder, depth) as loop:
-        factors = [b.load(place) for place in b.vectors(loop.index, VECTORS, lanes)]
-        offset = builder.mul(loop.index, a.column_bytes)
-        for row in range(ROWS):
-            value = all_lanes(builder, builder.load(cgutils.pointer_add(builder, rows[row], offset)), vector)
-            for factor, register in zip(factors, sums[row * VECTORS :], strict=False):
-                add_product(builder, value, factor, register)
-    places = [place for row in range(ROWS) for place in c.vectors(INDEX(row), VECTORS, lanes)]
-    c.write([builder.load(register) for register in sums], add, places)
+
+@lower_builtin(tiles, types.IntegerLiteral, *([types.Array] * 5))
+def _lower_tiles(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    start, a, b, terms, c = (Matrix(context, builder, signature.args[n], arguments[n]) for n in range(1, 6))
+    sums = Sums(a, c, signature.args[0].literal_value)
+    sums.read(start)
+    with cgutils.for_range(builder, terms.length) as loop:
+        pair = builder.bitcast(terms.row(loop.index), INDEX.as_pointer())
+        i, j = (builder.load(builder.gep(pair, [INDEX(number)])) for number in (0, 1))
+        sums.add_product(a.member(i), b.member(j), a.width)
+    sums.write(ir.IntType(1)(0))
     return context.get_dummy_value()
 
 

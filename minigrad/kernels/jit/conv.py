@@ -1,7 +1,9 @@
-"""Convolution, and what else looks at an image through windows, by a table of what each window sees.
+"""Convolution on register tiles, by a table of what each window sees.
 
-What some outputs see is gathered into a block of rows in the cache, and multiplied on register tiles from there. Each
-sum is taken in one order, whatever part of the images or of the weights is asked for.
+Images lie pixel by pixel, (S, N, C), so what an output pixel sees through a tap is a matrix of all images, and the
+convolution of a pixel a sum of matrix products, one for each tap that sees something: a tile's sums stay in registers
+through all of them. For few images, or few channels in the gradient of the weights, tiles would be mostly empty: what
+some outputs see is gathered there first. Each sum is taken in one order, whatever part is asked for.
 """
 
 from typing import Any
@@ -10,154 +12,204 @@ import numpy as np
 import numpy.typing as npt
 
 from minigrad.kernels.jit._jit import jit
-from minigrad.kernels.jit._product import product
-from minigrad.kernels.jit._tile import scratch
+from minigrad.kernels.jit._product import copy_columns, product, tiles_into
+from minigrad.kernels.jit._stack import room
+from minigrad.kernels.jit._tile import ROWS, VECTOR_BYTES, VECTORS, at, scratch
 
 Array = npt.NDArray[Any]
 
 BLOCK = 64  # outputs whose windows are gathered at a time
-SCRATCH = 512  # rows of memory for them: BLOCK rows of 256 numbers of float32
+GATHERED = 512  # rows of memory for them: BLOCK rows of 256 numbers of float32
+DEPTH = 1024  # of a sum taken at a time: so much of the weights lies in the second cache
+CHANNELS = 512  # and of these so many
+LONG = 256  # of a sum over outputs taken at a time
 
 
 @jit(inline="always")
-def _gather(x: Array, table: Array, output: int, channel: int, width: int, first: int, last: int, rows: Array) -> None:
-    """Set rows[i, : last - first]: what output `output + i` sees of `width` channels, from place `first` to `last`.
+def _gather(x: Array, table: Array, output: int, first: int, last: int, rows: Array) -> None:
+    """Set rows[i, : last - first]: what output `output + i` sees, from place `first` to `last`.
 
-    Outputs are counted on from image to image; places are the channels of tap 0, then those of tap 1, ...
+    Outputs are counted on from pixel to pixel; places are the channels of tap 0, then those of tap 1, ...
     """
-    for i in range(len(rows)):
-        n, p = divmod(output + i, len(table))
+    _, N, C = x.shape
+    i = 0
+    while i < len(rows):
+        p, n = divmod(output + i, N)
+        count = min(N - n, len(rows) - i)
         place = first
         while place < last:
-            t, c = divmod(place, width)
-            count, pixel = min(width - c, last - place), table[p, t]
-            target = rows[i, place - first : place - first + count]
-            if pixel < 0:
-                target[:] = 0
-            else:
-                source = x[n, pixel, channel + c : channel + c + count]
-                for j in range(count):
-                    target[j] = source[j]
-            place += count
+            t, c = divmod(place, C)
+            width, pixel = min(C - c, last - place), table[p, t]
+            for m in range(count):
+                target = rows[i + m, place - first : place - first + width]
+                if pixel < 0:
+                    target[:] = 0
+                else:
+                    source = x[pixel, n + m, c : c + width]
+                    for j in range(width):
+                        target[j] = source[j]
+            place += width
+        i += count
+
+
+@jit(inline="always")
+def _forward_of_few(x: Array, w: Array, b: Array, table: Array, y: Array) -> None:
+    """y = b + the convolution of a few images, y (P N, K): from gathered rows."""
+    D, K = w.shape
+    block = scratch(GATHERED, x.dtype).reshape(BLOCK, -1)
+    for start in range(0, len(y), BLOCK):
+        target = y[start : start + BLOCK]
+        for i in range(len(target)):
+            row = target[i]
+            for k in range(K):
+                row[k] = b[k] if b.size else 0
+        for d in range(0, D, block.shape[1]):
+            end = min(d + block.shape[1], D)
+            rows = block[: len(target), : end - d]
+            _gather(x, table, start, d, end, rows)
+            product(rows, w[d:end], 0, K, True, target)
+
+
+@jit(inline="always")
+def _forward(vectors: int, x: Array, w: Array, b: Array, table: Array, y: Array) -> None:
+    """y = b + the convolution, w (T C, K) and y (P N, K) being at most `vectors` (a literal) vectors wide."""
+    (P, T), (_, N, C), K = table.shape, x.shape, w.shape[1]
+    start, sums, terms = scratch(ROWS, x.dtype), scratch(ROWS, x.dtype), room(np.int64).reshape(-1, 2)
+    memory = scratch(DEPTH, x.dtype).reshape(-1, vectors * sums.shape[1] // VECTORS)
+    start[:] = 0
+    for k in range(b.size):
+        start[:, k] = b[k]
+    for c in range(0, C, CHANNELS):
+        depth = min(CHANNELS, C - c)
+        part, most = x[:, :, c : c + depth], min(DEPTH // depth, len(terms))
+        panel = memory[: most * depth].reshape(most, depth, -1)
+        for tap in range(0, T, most):
+            taps = min(most, T - tap)
+            for t in range(taps):
+                copy_columns(w, (tap + t) * C + c, 0, depth, K, panel[t])
+            for p in range(P):
+                count = 0
+                for t in range(taps):
+                    if table[p, tap + t] >= 0:
+                        terms[count, 0], terms[count, 1] = table[p, tap + t], t
+                        count += 1
+                for n in range(0, N, ROWS):
+                    target = at(y, p * N + n, 0)
+                    add = c + tap > 0
+                    tiles_into(vectors, start, at(part, n, 0), panel, terms[:count], add, N - n, K, sums, target)
+            start[:] = 0
 
 
 @jit()
 def conv_forward(x: Array, w: Array, b: Array, table: Array, y: Array) -> None:
-    """y[n, p, g Kg + k] = b[g Kg + k] + the sum over t and c of x[n, table[p, t], g Cg + c] w[g, t Cg + c, k].
+    """y[p, n, g Kg + k] = b[g Kg + k] + the sum over t and c of x[table[p, t], n, g Cg + c] w[g, t Cg + c, k].
 
-    x (N, S, C), w (G, T Cg, Kg) of G groups of channels, Cg = C / G and Kg = K / G; b (K,) or empty, y (N, P, K).
+    x (S, N, C), w (G, T Cg, Kg) of G groups of channels, Cg = C / G and Kg = K / G; b (K,) or empty, y (P, N, K).
     """
-    G, D, Kg = w.shape
-    width, outputs = x.shape[2] // G, y.reshape(-1, y.shape[2])
-    block = scratch(SCRATCH, x.dtype).reshape(BLOCK, -1)
-    for start in range(0, len(outputs), BLOCK):
-        target = outputs[start : start + BLOCK]
-        for i in range(len(target)):
-            row = target[i]
-            for k in range(row.size):
-                row[k] = b[k] if b.size else 0
-        for g in range(G):
-            for d in range(0, D, block.shape[1]):
-                end = min(d + block.shape[1], D)
-                rows = block[: len(target), : end - d]
-                _gather(x, table, start, g * width, width, d, end, rows)
-                product(rows, w[g, d:end], 0, Kg, True, target[:, g * Kg : g * Kg + Kg])
+    (G, _, K), N, C = w.shape, x.shape[1], x.shape[2] // len(w)
+    outputs, lanes = y.reshape(-1, y.shape[2]), VECTOR_BYTES // x.itemsize
+    for g in range(G):
+        seen = x[:, :, g * C : g * C + C]
+        bias, target = b[g * K : g * K + K], outputs[:, g * K : g * K + K]
+        if N < ROWS:
+            _forward_of_few(seen, w[g], bias, table, target)
+        else:
+            for k in range(0, K, VECTORS * lanes):
+                end = min(k + VECTORS * lanes, K)
+                weights, shift, columns = w[g, :, k:end], bias[k:end], target[:, k:end]
+                if end - k > lanes:
+                    _forward(VECTORS, seen, weights, shift, table, columns)
+                else:
+                    _forward(1, seen, weights, shift, table, columns)
+
+
+@jit(inline="always")
+def _gather_places(x: Array, table: Array, output: int, first: int, block: Array) -> None:
+    """Set block[i, j]: what output `output + j` sees at place `first + i`. Outputs and places as in `_gather`."""
+    _, N, C = x.shape
+    places, outputs = block.shape
+    j = 0
+    while j < outputs:
+        p, n = divmod(output + j, N)
+        count = min(N - n, outputs - j)
+        for i in range(places):
+            t, c = divmod(first + i, C)
+            pixel, target = table[p, t], block[i, j : j + count]
+            if pixel < 0:
+                target[:] = 0
+            else:
+                source = x[pixel, n : n + count, c]
+                for m in range(count):
+                    target[m] = source[m]
+        j += count
+
+
+@jit(inline="always")
+def _weight_gradient_of_few(x: Array, dy: Array, table: Array, first: int, last: int, dw: Array) -> None:
+    """Add to rows [first, last) of dw (T C, K) what the outputs (P N, K) give, each with few channels: gathered."""
+    memory = scratch(GATHERED, x.dtype).reshape(-1, BLOCK)
+    for d in range(first, last, len(memory)):
+        end = min(d + len(memory), last)
+        for start in range(0, len(dy), BLOCK):
+            cotangent = dy[start : start + BLOCK]
+            block = memory[: end - d, : len(cotangent)]
+            _gather_places(x, table, start, d, block)
+            product(block, cotangent, 0, dy.shape[1], True, dw[d:end])
+
+
+@jit(inline="always")
+def _weight_gradient(vectors: int, x: Array, dy: Array, table: Array, first: int, last: int, dw: Array) -> None:
+    """Add to rows [first, last) of dw (T C, K) what outputs (P, N, K) give, at most `vectors` (a literal) wide.
+
+    x (S, C, N) of any strides, P N of about LONG.
+    """
+    (P, N, K), C = dy.shape, x.shape[1]
+    zero, sums, terms = scratch(ROWS, x.dtype), scratch(ROWS, x.dtype), room(np.int64).reshape(-1, 2)
+    zero[:] = 0
+    memory = scratch(LONG, x.dtype).reshape(-1, vectors * sums.shape[1] // VECTORS)
+    panel = memory[: P * N].reshape(P, N, -1)
+    right = at(dy, 0, 0)
+    if panel.shape[2] > K:
+        for p in range(P):
+            copy_columns(dy[p], 0, 0, N, K, panel[p])
+        right = at(panel, 0, 0)
+    for t in range(first // C, (last - 1) // C + 1):
+        count = 0
+        for p in range(P):
+            if table[p, t] >= 0:
+                terms[count, 0], terms[count, 1] = table[p, t], p
+                count += 1
+        high = min(last - t * C, C)
+        for c in range(max(first - t * C, 0), high if count else 0, ROWS):
+            target = at(dw, t * C + c, 0)
+            tiles_into(vectors, zero, at(x, c, 0), right, terms[:count], True, high - c, K, sums, target)
 
 
 @jit()
 def conv_backward_weight(x: Array, dy: Array, table: Array, first: int, last: int, dw: Array) -> None:
-    """dw[g, t Cg + c, k] = the sum over n and p of x[n, table[p, t], g Cg + c] dy[n, p, g Kg + k].
+    """dw[g, t Cg + c, k] = the sum over p and n of x[table[p, t], n, g Cg + c] dy[p, n, g Kg + k].
 
-    That for the rows [first, last) of all groups; x (N, S, C), dy (N, P, K), dw (G, T Cg, Kg).
+    That for the rows [first, last) of all groups; x (S, N, C), dy (P, N, K), dw (G, T Cg, Kg).
     """
-    G, D, Kg = dw.shape
-    width, outputs = x.shape[2] // G, dy.reshape(-1, dy.shape[2])
-    block = scratch(SCRATCH, x.dtype).reshape(BLOCK, -1)
+    (_, D, K), (P, N, _), C = dw.shape, dy.shape, x.shape[2] // len(dw)
+    outputs, wide = dy.reshape(P * N, -1), VECTORS * VECTOR_BYTES // x.itemsize
+    images = min(N, LONG)
+    pixels = LONG // images
     for g in range(first // D, (last - 1) // D + 1):
-        high = min(last - g * D, D)
-        for d in range(max(first - g * D, 0), high, block.shape[1]):
-            end = min(d + block.shape[1], high)
-            for start in range(0, len(outputs), BLOCK):
-                cotangent = outputs[start : start + BLOCK, g * Kg : g * Kg + Kg]
-                rows = block[: len(cotangent), : end - d]
-                _gather(x, table, start, g * width, width, d, end, rows)
-                product(rows.T, cotangent, 0, Kg, start > 0, dw[g, d:end])
-
-
-@jit()
-def max_pool_forward(x: Array, table: Array, index: Array, y: Array) -> None:
-    """y[n, p, c] = the largest of x[n, table[p], c], NaN before all; its tap goes to index, the first of equal ones.
-
-    x (N, S, C), index and y (N, P, C). A window that sees nothing gives -inf.
-    """
-    N, P, C = y.shape
-    T = table.shape[1]
-    for n in range(N):
-        for p in range(P):
-            best, taps = y[n, p], index[n, p]
-            start = 0
-            while start < T and table[p, start] < 0:
-                start += 1
-            start %= T
-            for c in range(C):
-                best[c], taps[c] = -np.inf, start
-            for t in range(start, T):
-                if table[p, t] >= 0:
-                    row = x[n, table[p, t]]
-                    for c in range(C):
-                        if row[c] > best[c] or np.isnan(row[c]):
-                            best[c], taps[c] = row[c], t
-
-
-@jit()
-def max_pool_backward(dy: Array, index: Array, table: Array, dx: Array) -> None:
-    """Dx[n, table[p, index[n, p, c]], c] = the sum of those dy[n, p, c]."""
-    N, P, C = dy.shape
-    for n in range(N):
-        dx[n] = 0
-        for p in range(P):
-            for c in range(C):
-                pixel = table[p, index[n, p, c]]
-                if pixel >= 0:
-                    dx[n, pixel, c] += dy[n, p, c]
-
-
-@jit()
-def window_forward(x: Array, table: Array, weight: Array, y: Array) -> None:
-    """y[n, p, c] = the sum over t of weight[p, t] x[n, table[p, t], c]; x (N, S, C), weight (P, T), y (N, P, C)."""
-    N, P, _ = y.shape
-    for n in range(N):
-        for p in range(P):
-            target = y[n, p]
-            target[:] = 0
-            for t in range(table.shape[1]):
-                if table[p, t] >= 0:
-                    row, factor = x[n, table[p, t]], weight[p, t]
-                    for c in range(target.size):
-                        target[c] += factor * row[c]
-
-
-@jit()
-def window_backward(dy: Array, table: Array, weight: Array, dx: Array) -> None:
-    """Dx[n, s, c] = the sum of weight[p, t] dy[n, p, c] over all p and t where table[p, t] is s."""
-    N, P, _ = dy.shape
-    for n in range(N):
-        dx[n] = 0
-        for p in range(P):
-            row = dy[n, p]
-            for t in range(table.shape[1]):
-                if table[p, t] >= 0:
-                    target, factor = dx[n, table[p, t]], weight[p, t]
-                    for c in range(row.size):
-                        target[c] += factor * row[c]
-
-
-@jit()
-def scale_channels(x: Array, factor: Array, y: Array) -> None:
-    """y[n, s, c] = x[n, s, c] factor[n, c]; x and y are (N, S, C)."""
-    N, S, _ = x.shape
-    for n in range(N):
-        for s in range(S):
-            row, target, factors = x[n, s], y[n, s], factor[n]
-            for c in range(row.size):
-                target[c] = row[c] * factors[c]
+        low, high = max(first - g * D, 0), min(last - g * D, D)
+        dw[g, low:high] = 0
+        seen, cotangent = x[:, :, g * C : g * C + C], dy[:, :, g * K : g * K + K]
+        if C < ROWS:
+            _weight_gradient_of_few(seen, outputs[:, g * K : g * K + K], table, low, high, dw[g])
+            continue
+        for n in range(0, N, images):
+            part = seen[:, n : n + images].transpose(0, 2, 1)
+            for p in range(0, P, pixels):
+                for k in range(0, K, wide):
+                    end = min(k + wide, K)
+                    given = cotangent[p : p + pixels, n : n + images, k:end]
+                    rows = table[p : p + pixels]
+                    if 2 * (end - k) > wide:
+                        _weight_gradient(VECTORS, part, given, rows, low, high, dw[g, :, k:end])
+                    else:
+                        _weight_gradient(1, part, given, rows, low, high, dw[g, :, k:end])

@@ -5,6 +5,8 @@ from typing import Any
 import numpy.typing as npt
 
 from minigrad.kernels.jit._jit import jit
+from minigrad.kernels.jit._product import transpose_into
+from minigrad.kernels.jit._tile import at
 
 Array = npt.NDArray[Any]
 
@@ -31,13 +33,12 @@ def accumulate(x: Array, total: Array) -> None:
 
 
 @jit()
-def swap_axes(x: Array, y: Array) -> None:
-    """y (A, C, B) = x (A, B, C) with its last two axes exchanged."""
-    A, B, C = x.shape
-    for a in range(A):
-        for c in range(C):
-            for b in range(B):
-                y[a, c, b] = x[a, b, c]
+def swap_axes(x: Array, first: int, last: int, y: Array) -> None:
+    """y (A, C, B) = x (A, B, C) with its last two axes exchanged, the vectors [first, last) of the A C of y."""
+    _, B, C = x.shape
+    for a in range(first // C, (last - 1) // C + 1):
+        start, end = max(first - a * C, 0), min(last - a * C, C)
+        transpose_into(at(x[a], 0, start), B, end - start, False, at(y[a], start, 0))
 
 
 @jit()

@@ -174,20 +174,23 @@ def layer_norm_backward_parameters(
 
 
 @jit()
-def group_norm_statistics(x: Array, eps: float, mean: Array, var: Array, inv_std: Array) -> None:
-    """Mean, biased variance and 1 / sqrt(variance + eps), (N, G), of each of G groups of channels of x (N, S, C)."""
-    N, S, C = x.shape
+def group_norm_statistics(x: Array, eps: float, first: int, last: int, mean: Array, var: Array, inv_std: Array) -> None:
+    """Mean, biased variance and 1 / sqrt(variance + eps), (N, G), of each of G groups of channels of x (S, N, C).
+
+    That for the images [first, last).
+    """
+    S, _, C = x.shape
     width = C // mean.shape[1]
-    for n in range(N):
+    for n in range(first, last):
         for g in range(mean.shape[1]):
             total, squares = 0.0, 0.0
             for s in range(S):
-                row = x[n, s, g * width : g * width + width]
+                row = x[s, n, g * width : g * width + width]
                 for c in range(width):
                     total += row[c]
             total /= S * width
             for s in range(S):
-                row = x[n, s, g * width : g * width + width]
+                row = x[s, n, g * width : g * width + width]
                 for c in range(width):
                     squares += (row[c] - total) ** 2
             mean[n, g] = total
@@ -197,37 +200,42 @@ def group_norm_statistics(x: Array, eps: float, mean: Array, var: Array, inv_std
 
 @jit()
 def group_norm_forward(x: Array, gamma: Array, beta: Array, mean: Array, inv_std: Array, y: Array) -> None:
-    """y = gamma (x - mean) inv_std + beta; x and y (N, S, C), gamma and beta (C,), the statistics (N, G)."""
-    N, S, C = x.shape
+    """y = gamma (x - mean) inv_std + beta; x and y (S, N, C), gamma and beta (C,), the statistics (N, G)."""
+    S, N, C = x.shape
     width = C // mean.shape[1]
-    for n in range(N):
-        for s in range(S):
+    for s in range(S):
+        for n in range(N):
             for g in range(mean.shape[1]):
                 center, scale, start = mean[n, g], inv_std[n, g], g * width
-                row, target = x[n, s, start : start + width], y[n, s, start : start + width]
+                row, target = x[s, n, start : start + width], y[s, n, start : start + width]
                 for c in range(width):
                     target[c] = (row[c] - center) * scale * gamma[start + c] + beta[start + c]
 
 
 @jit()
-def group_norm_backward(dy: Array, gamma: Array, x: Array, mean: Array, inv_std: Array, dx: Array) -> None:
-    """With x_hat = (x - mean) inv_std, g = gamma dy: dx = (g - mean(g) - x_hat mean(g x_hat)) inv_std, by groups."""
-    N, S, C = x.shape
+def group_norm_backward(
+    dy: Array, gamma: Array, x: Array, mean: Array, inv_std: Array, first: int, last: int, dx: Array
+) -> None:
+    """With x_hat = (x - mean) inv_std, g = gamma dy: dx = (g - mean(g) - x_hat mean(g x_hat)) inv_std, by groups.
+
+    That for the images [first, last).
+    """
+    S, _, C = x.shape
     width = C // mean.shape[1]
-    for n in range(N):
+    for n in range(first, last):
         for g in range(mean.shape[1]):
-            first, last = g * width, g * width + width
-            center, scale, factors = mean[n, g], inv_std[n, g], gamma[first:last]
+            start, end = g * width, g * width + width
+            center, scale, factors = mean[n, g], inv_std[n, g], gamma[start:end]
             g_sum, slope_sum = 0.0, 0.0
             for s in range(S):
-                row, cotangent = x[n, s, first:last], dy[n, s, first:last]
+                row, cotangent = x[s, n, start:end], dy[s, n, start:end]
                 for c in range(width):
                     part = factors[c] * cotangent[c]
                     g_sum += part
                     slope_sum += part * ((row[c] - center) * scale)
             offset, slope = x.dtype.type(g_sum / (S * width)), x.dtype.type(slope_sum / (S * width))
             for s in range(S):
-                row, cotangent, target = x[n, s, first:last], dy[n, s, first:last], dx[n, s, first:last]
+                row, cotangent, target = x[s, n, start:end], dy[s, n, start:end], dx[s, n, start:end]
                 for c in range(width):
                     x_hat = (row[c] - center) * scale
                     target[c] = (factors[c] * cotangent[c] - offset - x_hat * slope) * scale
@@ -238,15 +246,15 @@ def group_norm_backward_parameters(
     dy: Array, x: Array, mean: Array, inv_std: Array, dgamma: Array, dbeta: Array
 ) -> None:
     """dgamma = sum(dy x_hat), dbeta = sum(dy) over images and pixels."""
-    N, S, C = x.shape
+    S, N, C = x.shape
     width, by_x_hat, plain = C // mean.shape[1], room(np.float64), room(np.float64)
     for start in range(0, C, BLOCK):
         end = min(start + BLOCK, C)
         clear(by_x_hat[:BLOCK])
         clear(plain[:BLOCK])
-        for n in range(N):
-            for s in range(S):
-                row, cotangent = x[n, s, start:end], dy[n, s, start:end]
+        for s in range(S):
+            for n in range(N):
+                row, cotangent = x[s, n, start:end], dy[s, n, start:end]
                 for j in range(row.size):
                     g = (start + j) // width
                     by_x_hat[j] += cotangent[j] * ((row[j] - mean[n, g]) * inv_std[n, g])

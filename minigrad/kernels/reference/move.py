@@ -22,9 +22,10 @@ def accumulate(x: Array, total: Array) -> None:
     total += x
 
 
-def swap_axes(x: Array, y: Array) -> None:
-    """y (A, C, B) = x (A, B, C) with its last two axes exchanged."""
-    y[...] = x.swapaxes(1, 2)
+def swap_axes(x: Array, first: int, last: int, y: Array) -> None:
+    """y (A, C, B) = x (A, B, C) with its last two axes exchanged, the vectors [first, last) of the A C of y."""
+    B = x.shape[1]
+    y.reshape(-1, B)[first:last] = x.swapaxes(1, 2).reshape(-1, B)[first:last]
 
 
 def put_columns(x: Array, column: int, y: Array) -> None:

@@ -92,35 +92,44 @@ def layer_norm_backward_parameters(
 
 
 def _by_group(x: Array, groups: int) -> Array:
-    """Return images (N, S, C) as (N, S, G, C / G)."""
+    """Return images (S, N, C) as (S, N, G, C / G)."""
     return x.reshape(*x.shape[:2], groups, -1)
 
 
 def _group_norm_x_hat(x: Array, mean: Array, inv_std: Array) -> Array:
-    x_hat = (_by_group(x, mean.shape[1]) - mean[:, None, :, None]) * inv_std[:, None, :, None]
-    return x_hat.reshape(x.shape)
+    return ((_by_group(x, mean.shape[1]) - mean[..., None]) * inv_std[..., None]).reshape(x.shape)
 
 
-def group_norm_statistics(x: Array, eps: float, mean: Array, var: Array, inv_std: Array) -> None:
-    """Mean, biased variance and 1 / sqrt(variance + eps), (N, G), of each of G groups of channels of x (N, S, C)."""
-    wide = _by_group(x, mean.shape[1]).astype(np.float64)
-    mean[...] = wide.mean(axis=(1, 3))
-    var[...] = wide.var(axis=(1, 3))
-    inv_std[...] = 1 / np.sqrt(wide.var(axis=(1, 3)) + eps)
+def group_norm_statistics(x: Array, eps: float, first: int, last: int, mean: Array, var: Array, inv_std: Array) -> None:
+    """Mean, biased variance and 1 / sqrt(variance + eps), (N, G), of each of G groups of channels of x (S, N, C).
+
+    That for the images [first, last).
+    """
+    n = slice(first, last)
+    wide = _by_group(x[:, n], mean.shape[1]).astype(np.float64)
+    mean[n] = wide.mean(axis=(0, 3))
+    var[n] = wide.var(axis=(0, 3))
+    inv_std[n] = 1 / np.sqrt(wide.var(axis=(0, 3)) + eps)
 
 
 def group_norm_forward(x: Array, gamma: Array, beta: Array, mean: Array, inv_std: Array, y: Array) -> None:
-    """y = gamma (x - mean) inv_std + beta; x and y (N, S, C), gamma and beta (C,), the statistics (N, G)."""
+    """y = gamma (x - mean) inv_std + beta; x and y (S, N, C), gamma and beta (C,), the statistics (N, G)."""
     y[...] = _group_norm_x_hat(x, mean, inv_std) * gamma + beta
 
 
-def group_norm_backward(dy: Array, gamma: Array, x: Array, mean: Array, inv_std: Array, dx: Array) -> None:
-    """With x_hat = (x - mean) inv_std, g = gamma dy: dx = (g - mean(g) - x_hat mean(g x_hat)) inv_std, by groups."""
-    groups = mean.shape[1]
-    x_hat, g = (_by_group(part, groups) for part in (_group_norm_x_hat(x, mean, inv_std), gamma * dy))
+def group_norm_backward(
+    dy: Array, gamma: Array, x: Array, mean: Array, inv_std: Array, first: int, last: int, dx: Array
+) -> None:
+    """With x_hat = (x - mean) inv_std, g = gamma dy: dx = (g - mean(g) - x_hat mean(g x_hat)) inv_std, by groups.
+
+    That for the images [first, last).
+    """
+    n, groups = slice(first, last), mean.shape[1]
+    x_hat, g = (_by_group(part[:, n], groups) for part in (_group_norm_x_hat(x, mean, inv_std), gamma * dy))
     g = g.astype(np.float64)
-    slope = (g * x_hat).mean(axis=(1, 3), keepdims=True)
-    dx[...] = ((g - g.mean(axis=(1, 3), keepdims=True) - x_hat * slope) * inv_std[:, None, :, None]).reshape(dx.shape)
+    slope = (g * x_hat).mean(axis=(0, 3), keepdims=True)
+    values = (g - g.mean(axis=(0, 3), keepdims=True) - x_hat * slope) * inv_std[n, :, None]
+    dx[:, n] = values.reshape(dx[:, n].shape)
 
 
 def group_norm_backward_parameters(

@@ -1,0 +1,176 @@
+"""The lowerings of the normalisations."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from minigrad import nn
+from minigrad.engine.lowering import Lowering, Pull, lowers
+from minigrad.engine.memory import Array, Cell, Image, Memory, Value, cut
+from minigrad.nn.errors import LayerError
+from minigrad.nn.parameter import Parameter
+
+BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d | nn.InstanceNorm2d
+
+
+@lowers(nn.BatchNorm1d, nn.BatchNorm2d, images=True)
+def batch_norm(b: Lowering, layer: BatchNorm, x: Value) -> tuple[Value, Pull]:
+    """y = γ x̂ + β for each channel."""
+    return channel_norm(b, layer, x, relu=False) if len(x.shape) > 2 else _column_norm(b, layer, b.plain(x))
+
+
+def _column_norm(b: Lowering, layer: BatchNorm, rows: Memory) -> tuple[Memory, Pull]:
+    """The channels are columns, which the threads share, as they do in the products around it."""
+    (M, C), dtype = rows.shape, rows.dtype
+    gamma, beta = affine_of(layer.weight, layer.bias, C, dtype)
+
+    def take(*statistics: Memory) -> None:
+        b.emit("batch_norm_statistics", rows, layer.eps, *statistics, over=C, work=2 * rows.size)
+
+    mean, inv_std, uses_batch = _statistics(b, layer, (M, C), dtype, take)
+    y = b.like(rows, "y")
+    b.emit("batch_norm_forward", rows, gamma, beta, mean, inv_std, y, over=C, work=rows.size)
+
+    def pull(dy: Memory, wants_dx: bool) -> Memory:
+        dx = b.like(rows, "dx")
+        with b.gradient(layer.weight, (C,), dtype) as dgamma, b.gradient(layer.bias, (C,), dtype) as dbeta:
+            parts = b.plain(dy), gamma, rows, mean, inv_std, uses_batch, dgamma, dbeta, dx
+            b.emit("batch_norm_backward", *parts, over=C, work=3 * rows.size)
+        return dx
+
+    return y, pull
+
+
+def channel_norm(b: Lowering, layer: BatchNorm, x: Value, *, relu: bool) -> tuple[Value, Pull]:
+    """The channels of images, whose pixels the threads share; with the ReLU behind it, in one pass each way."""
+    rank, dtype = 1 if isinstance(layer, nn.BatchNorm1d) else 2, x.dtype
+    pixels = b.pixels(x, rank)
+    P, N, C = pixels.shape
+    gamma, beta = affine_of(layer.weight, layer.bias, C, dtype)
+
+    def take(*statistics: Memory) -> None:
+        moments = b.buffer((P, 2, C), np.float64, "moments")
+        b.emit("channel_moments", cut(pixels), cut(moments), work=2 * pixels.size)
+        b.emit("channel_statistics", moments, N, layer.eps, *statistics)
+
+    mean, inv_std, uses_batch = _statistics(b, layer, (P * N, C), dtype, take)
+    y = b.like(pixels, "y")
+    b.emit("channel_norm_forward", cut(pixels), gamma, beta, mean, inv_std, relu, cut(y))
+
+    def pull(dy: Value, wants_dx: bool) -> Value:
+        cotangent, dx = cut(b.pixels(dy, rank)), b.like(pixels, "dx")
+        sums, seen = b.buffer((P, 2, C), np.float64, "sums"), cut(y if relu else pixels)
+        b.emit("channel_norm_sums", cotangent, cut(pixels), seen, mean, relu, cut(sums), work=2 * dx.size)
+        with b.gradient(layer.weight, (C,), dtype) as dgamma, b.gradient(layer.bias, (C,), dtype) as dbeta:
+            b.emit("channel_norm_backward_parameters", sums, inv_std, dgamma, dbeta)
+            given, share = (cotangent, dgamma, dbeta, gamma), 1 / (P * N) if uses_batch else 0.0
+            saved = cut(pixels), seen, mean, inv_std
+            b.emit("channel_norm_backward", *given, *saved, relu, share, cut(dx), work=2 * dx.size)
+        return Image(dx, x.shape)
+
+    return Image(y, x.shape), pull
+
+
+def _statistics(
+    b: Lowering, layer: BatchNorm, form: tuple[int, int], dtype: Any, take: Callable[..., None]
+) -> tuple[Memory, Memory, bool]:
+    """Emit the statistics of so many values of so many channels: those of the batch by `take(mean, var, inv_std)`.
+
+    Return mean and 1 / the standard deviation, and whether they are the batch's.
+    """
+    M, C = form
+    mean, var, inv_std = (b.buffer((C,), dtype, name) for name in ("mean", "var", "inv_std"))
+    if layer.track_running_stats and not layer.training:
+        b.emit("batch_norm_inv_std", cut(layer.running_var), layer.eps, cut(inv_std))
+        return layer.running_mean, inv_std, False
+    if M == 1:
+        raise LayerError(layer, f"want more than 1 value for each channel in training, got {form}").seen_from(b.model)
+    take(mean, var, inv_std)
+    if layer.training and layer.track_running_stats:
+        _track(b, layer, mean, var, M)
+    return mean, inv_std, True
+
+
+def _track(b: Lowering, layer: BatchNorm, mean: Memory, var: Memory, M: int) -> None:
+    tracked = layer.num_batches_tracked.reshape(1)
+    b.emit("count", tracked)
+    share = Cell(0.0 if layer.momentum is None else float(layer.momentum))
+    if layer.momentum is None:
+        b.emit("inverse", tracked, share.array)
+    running = cut(layer.running_mean), cut(layer.running_var)
+    b.emit("batch_norm_track", cut(mean), cut(var), share, M / (M - 1), *running)
+
+
+@lowers(nn.LayerNorm)
+def layer_norm(b: Lowering, layer: nn.LayerNorm, x: Memory) -> tuple[Memory, Pull]:
+    """y = γ x̂ + β over the rows, which the threads share."""
+    D, dtype = math.prod(layer.normalized_shape), x.dtype
+    rows = x.reshape(-1, D)
+    M = rows.shape[0]
+    gamma, beta = affine_of(layer.weight, layer.bias, D, dtype)
+    mean, inv_std, y = b.buffer((M,), dtype, "mean"), b.buffer((M,), dtype, "inv_std"), b.like(rows, "y")
+    b.emit("layer_norm_forward", cut(rows), gamma, beta, layer.eps, cut(mean), cut(inv_std), cut(y))
+
+    def pull(dy: Memory, wants_dx: bool) -> Memory:
+        dy_rows, dx = dy.reshape(M, D), b.like(rows, "dx")
+        if wants_dx:
+            saved = cut(rows), cut(mean), cut(inv_std)
+            b.emit("layer_norm_backward", cut(dy_rows), gamma, *saved, cut(dx))
+        if b.wants(layer.weight) or b.wants(layer.bias):
+            with b.gradient(layer.weight, (D,), dtype) as dgamma, b.gradient(layer.bias, (D,), dtype) as dbeta:
+                parts = dy_rows, rows, mean, inv_std, dgamma, dbeta
+                b.emit("layer_norm_backward_parameters", *parts, over=D, work=2 * rows.size)
+        return dx.reshape(*x.shape)
+
+    return y.reshape(*x.shape), pull
+
+
+def affine_of(weight: Parameter | None, bias: Parameter | None, size: int, dtype: Any) -> tuple[Array, Array]:
+    """Return γ and β as vectors: ones and zeros where the layer has none."""
+    gamma = np.ones(size, dtype) if weight is None else weight.data.reshape(-1)
+    beta = np.zeros(size, dtype) if bias is None else bias.data.reshape(-1)
+    return gamma, beta
+
+
+@lowers(nn.GroupNorm, nn.InstanceNorm2d, images=True)
+def group_norm(b: Lowering, layer: nn.GroupNorm | nn.InstanceNorm2d, x: Value) -> tuple[Value, Pull]:
+    """y = γ x̂ + β over groups of channels, or each channel as a group."""
+    pixels, dtype = b.pixels(x, len(x.shape) - 2 if isinstance(layer, nn.GroupNorm) else 2), x.dtype
+    S, N, C = pixels.shape
+    groups = layer.num_groups if isinstance(layer, nn.GroupNorm) else C
+    if isinstance(layer, nn.InstanceNorm2d) and layer.track_running_stats and not layer.training:
+        return batch_norm(b, layer, x)
+    if groups == N * S * C or (isinstance(layer, nn.InstanceNorm2d) and S == 1):
+        raise LayerError(layer, f"want more than 1 value in each group, got {x.shape}").seen_from(b.model)
+    gamma, beta = affine_of(layer.weight, layer.bias, C, dtype)
+    mean, var, inv_std = (b.buffer((N, groups), dtype, name) for name in ("mean", "var", "inv_std"))
+    b.emit("group_norm_statistics", pixels, layer.eps, mean, var, inv_std, over=N, grain=1, work=2 * pixels.size)
+    if isinstance(layer, nn.InstanceNorm2d) and layer.track_running_stats:
+        _track_average(b, layer, mean, var, S)
+    y = b.like(pixels, "y")
+    b.emit("group_norm_forward", cut(pixels), gamma, beta, mean, inv_std, cut(y))
+
+    def pull(dy: Value, wants_dx: bool) -> Value:
+        cotangent, dx = b.laid_out_as(dy, Image(pixels, x.shape)), b.like(pixels, "dx")
+        saved = pixels, mean, inv_std
+        if wants_dx:
+            b.emit("group_norm_backward", cotangent, gamma, *saved, dx, over=N, grain=1, work=3 * dx.size)
+        if b.wants(layer.weight) or b.wants(layer.bias):
+            with b.gradient(layer.weight, (C,), dtype) as dgamma, b.gradient(layer.bias, (C,), dtype) as dbeta:
+                b.emit("group_norm_backward_parameters", cotangent, *saved, dgamma, dbeta)
+        return Image(dx, x.shape)
+
+    return Image(y, x.shape), pull
+
+
+def _track_average(b: Lowering, layer: nn.InstanceNorm2d, mean: Memory, var: Memory, S: int) -> None:
+    """Move the running statistics towards the means of the images' statistics."""
+    averages = []
+    for values in (mean, var):
+        average, *unused = (b.buffer(mean.shape[1:], mean.dtype, name) for name in ("average", "unused", "unused"))
+        b.emit("batch_norm_statistics", values, layer.eps, average, *unused, over=mean.shape[1])
+        averages.append(cut(average))
+    running = cut(layer.running_mean), cut(layer.running_var)
+    b.emit("batch_norm_track", *averages, Cell(float(layer.momentum or 0)), S / (S - 1), *running)
