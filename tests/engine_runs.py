@@ -27,7 +27,7 @@ def shared_by(threads: int) -> Iterator[None]:
         patch.setattr("minigrad.engine.program.GRAIN", 1)
         patch.setattr("minigrad.engine.lowering.CHAINED_FROM", 0)
         patch.setattr("minigrad.engine.layers.CHAIN_ROWS", 2)
-        patch.setattr("minigrad.engine.convolution.TILE_ROWS", 1)
+        patch.setattr("minigrad.engine.taps.TILE_ROWS", 1)
         engine.set_num_threads(threads)
         try:
             yield

@@ -33,6 +33,7 @@ FAMILIES = (
     "softmax",
     "step",
     "window",
+    "winograd",
 )
 
 _is_trying = ContextVar("_is_trying", default=False)

@@ -75,6 +75,51 @@ def group_norm_backward_parameters(d: Draw) -> list[Any]:
     return [d.normal(*form), d.normal(*form), *statistics, d.out(form[2]), d.out(form[2])]
 
 
+def tile_width(d: Draw) -> int:
+    """How many numbers a tile is wide; where there are none, any number."""
+    try:
+        from minigrad.engine.winograd import tile_width as width
+    except ImportError:
+        return 8
+    return width(d.dtype)
+
+
+def patches(d: Draw) -> tuple[np.ndarray, np.ndarray, int]:
+    """What some patches see, which outputs they are (each one once, and some that are not there), and how many."""
+    places = d.rng.permutation(16 * d.B)
+    return table(d, d.B, 36), np.where(places < 13 * d.B, places, -1).reshape(d.B, 16), 13 * d.B
+
+
+def winograd_weights(d: Draw) -> list[Any]:
+    """The gradient's arguments are the same in the other order."""
+    width, turned = tile_width(d), d.flag()
+    K = width * d.integer(1, 3)
+    w = d.normal(d.C, K, 9) if turned else d.normal(K, d.C, 9)
+    return [w, turned, *d.range(d.C), d.out(K // width, 36, d.C, width)]
+
+
+def winograd_weight_gradient(d: Draw) -> list[Any]:
+    K = tile_width(d) * d.integer(1, 3)
+    return [d.normal(36, d.C, K), *d.range(d.C), d.out(K, d.C, 9)]
+
+
+def winograd_forward(d: Draw) -> list[Any]:
+    width = tile_width(d)
+    (N, panels, _, depth), (seen, places, outputs) = images(d), patches(d)
+    x, u = d.normal(d.S, N, width * depth), d.normal(panels, 36, width * depth, width)
+    pieces = d.range(d.B * panels)
+    return [x, u, d.normal(panels * width), seen, places, *pieces, d.out(outputs, N, panels * width)]
+
+
+def winograd_backward_weight(d: Draw) -> list[Any]:
+    width, (seen, places, outputs) = tile_width(d), patches(d)
+    vector, (N, wide, _, deep) = width // 2, images(d)
+    C, K = vector * deep, width * wide
+    first, last = d.range(deep)
+    x, dy = d.normal(d.S, N, C), d.normal(outputs, N, K)
+    return [x, dy, seen, places, first * vector, last * vector, d.out(36, C, K)]
+
+
 def moments(d: Draw) -> np.ndarray:
     """Of each pixel and channel: the mean over images, and the sum of squared distances."""
     return np.stack([d.rng.standard_normal((d.S, d.L)), d.rng.uniform(0.5, 1.5, (d.S, d.L))], axis=1)
@@ -102,6 +147,10 @@ def channel_norm_backward(d: Draw) -> list[Any]:
 
 
 ARGUMENTS: dict[str, Row] = {
+    "winograd_weights": winograd_weights,
+    "winograd_weight_gradient": winograd_weight_gradient,
+    "winograd_forward": winograd_forward,
+    "winograd_backward_weight": winograd_backward_weight,
     "channel_moments": lambda d: [d.normal(d.S, d.N, d.L), np.full((d.S, 2, d.L), np.nan)],
     "channel_statistics": lambda d: [moments(d), d.N, d.number(1e-5, 0.1), *(d.out(d.L) for _ in range(3))],
     "channel_norm_forward": channel_norm_forward,

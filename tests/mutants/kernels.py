@@ -35,6 +35,10 @@ MUTANTS = [
     mutant("max_pool_backward", "`=` for `+=`", "target[j] += ", "target[j] = "),
     mutant("window_sums", "`=` for `+=`", "target[j] += ", "target[j] = "),
     mutant("scale_channels", "the first image's factors for all", "factors[j]", "factors[j % x.shape[2]]"),
+    mutant("winograd_weights", "not turned around", "source[8 - t] if turned", "source[t] if turned"),
+    mutant("winograd_weight_gradient", "the taps turned around", "taps[t, j]", "taps[8 - t, j]"),
+    mutant("winograd_forward", "one panel for all", "u[panel, place]", "u[0, place]"),
+    mutant("winograd_backward_weight", "the last patches only", "q + n > 0", "False"),
     mutant("channel_moments", "distances from 0", "(row[c] - center[c]) ** 2", "row[c] ** 2"),
     mutant(
         "channel_statistics",

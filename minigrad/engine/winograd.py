@@ -1,0 +1,84 @@
+"""Convolutions of 3 x 3 with stride 1 patch by patch: 36 products for 16 outputs in place of 144 (Winograd)."""
+
+from typing import Any
+
+import numpy as np
+
+from minigrad.engine.lowering import Lowering
+from minigrad.engine.memory import Array, Memory
+from minigrad.engine.taps import Taps
+from minigrad.kernels.jit._tile import ROWS, VECTOR_BYTES, VECTORS
+from minigrad.nn.conv import Convolution
+from minigrad.nn.windows import Lengths, Windows, table_of
+
+PLACES = 36  # products of a patch
+MOST_TILES = 16  # of channels: for more of them there is no room
+MOST_FOR_GRADIENT = 256  # channels, beyond which the weights' gradient is faster tap by tap
+
+
+def fits(layer: Convolution, windows: Windows, pixels: Memory) -> bool:
+    """Return whether a convolution has this form, images to fill tiles, and channels to fill them without a rest."""
+    width = tile_width(pixels.dtype)
+    return (
+        windows.kernel == (3, 3)
+        and windows.stride == windows.step == (1, 1)
+        and layer.groups == 1
+        and not layer.transposed
+        and pixels.shape[1] >= ROWS
+        and all(n % width == 0 and n <= MOST_TILES * width for n in (layer.in_channels, layer.out_channels))
+    )
+
+
+def tile_width(dtype: Any) -> int:
+    """Return how many numbers a tile is wide."""
+    return int(VECTORS * VECTOR_BYTES // np.dtype(dtype).itemsize)
+
+
+def patches_of(lengths: Lengths, outputs: Lengths, start: Lengths) -> tuple[Array, Array]:
+    """Return the pixels that each patch of 4 x 4 outputs sees, the first from pixel `start` on, and the outputs."""
+    count = tuple(-(-n // 4) for n in outputs)
+    seen = Windows(lengths, count, (6, 6), (4, 4), start, (1, 1))
+    return table_of(seen), table_of(Windows(outputs, count, (4, 4), (4, 4), (0, 0), (1, 1)))
+
+
+class Patches(Taps):
+    """A convolution patch by patch, where `fits` says so."""
+
+    def __init__(self, b: Lowering, layer: Convolution, windows: Windows, pixels: Memory) -> None:
+        super().__init__(b, layer, windows, pixels)
+        self.patches = patches_of(windows.lengths, windows.outputs, windows.start)
+
+    def forward(self, y: Memory) -> None:
+        """Emit y, the bias added."""
+        bias = np.zeros(y.shape[2], y.dtype) if self.layer.bias is None else self.layer.bias.data
+        self._emit(self.pixels, False, bias, self.patches, y)
+
+    def backward_input(self, dy: Memory, dx: Memory) -> None:
+        """Emit dx: the convolution of dy with the kernel turned around."""
+        start = tuple(-2 - pixel for pixel in self.windows.start)
+        patches = patches_of(self.windows.outputs, self.windows.lengths, start)
+        self._emit(dy, True, np.zeros(dx.shape[2], dx.dtype), patches, dx)
+
+    def _emit(self, x: Memory, turned: bool, bias: Array, patches: tuple[Array, Array], y: Memory) -> None:
+        C, K, width = x.shape[2], y.shape[2], tile_width(x.dtype)
+        u = self.b.buffer((K // width, PLACES, C, width), x.dtype, "u")
+        w = self.layer.weight.data.reshape(*self.layer.weight.shape[:2], 9)
+        self.b.emit("winograd_weights", w, turned, u, over=C, work=u.size)
+        pieces, products = len(patches[0]) * u.shape[0], self._products(patches[0])
+        self.b.emit("winograd_forward", x, u, bias, *patches, y, over=pieces, grain=1, multiply_adds=products)
+
+    def _products(self, patches: Array) -> int:
+        return PLACES * len(patches) * self.pixels.shape[1] * self.layer.in_channels * self.layer.out_channels
+
+    def backward_weight(self, dy: Memory) -> None:
+        """Emit the weights' gradient."""
+        if max(self.layer.weight.shape) > MOST_FOR_GRADIENT:
+            super().backward_weight(dy)
+            return
+        C, K = self.pixels.shape[2], dy.shape[2]
+        du = self.b.buffer((PLACES, C, K), dy.dtype, "du")
+        operands, products = (self.pixels, dy, *self.patches, du), self._products(self.patches[0])
+        vector = tile_width(dy.dtype) // VECTORS
+        self.b.emit("winograd_backward_weight", *operands, over=C, grain=vector, multiply_adds=products)
+        with self.b.gradient(self.layer.weight, (K, C, 9), dy.dtype) as dw:
+            self.b.emit("winograd_weight_gradient", du, dw, over=C, work=du.size)

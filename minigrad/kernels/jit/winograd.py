@@ -1,0 +1,132 @@
+"""Convolution of 3 x 3 with stride 1, 16 outputs at a time in 36 products in place of 144 (Lavin and Gray, 2016).
+
+A patch of 4 x 4 outputs is Aᵀ [(G w Gᵀ) ⊙ (Bᵀ d B)] A, d being the 6 x 6 pixels that it sees; summed over channels,
+each of the 36 places of ⊙ is a matrix product. What is transformed of some patches stays in the cache until it is used.
+Images lie pixel by pixel, (S, N, C), channels being whole vectors. `patches` (Q, 36) holds the pixels that each patch
+sees, `places` (Q, 16) those that it is, -1 for what lies outside.
+"""
+
+from typing import Any
+
+import numpy.typing as npt
+
+from minigrad.kernels.jit._jit import jit
+from minigrad.kernels.jit._patch import collect, collect_weight, spread_gradient, spread_input, spread_weight
+from minigrad.kernels.jit._product import tile_into
+from minigrad.kernels.jit._tile import ROWS, at, scratch, tile
+
+Array = npt.NDArray[Any]
+
+PLACES = 36
+MOST = 32  # rows, each an image's patch, at a time
+ROOM = 4608  # rows of memory, as wide as a tile, for what is transformed of them: more than half of the second cache
+SUMS = PLACES * MOST  # and for the products
+
+
+@jit(inline="always")
+def _rows(channels: int, width: int) -> Any:
+    """Return how many rows of so many channels there is room for, tiles being so wide."""
+    return min(MOST, ROOM * width // (PLACES * channels) // ROWS * ROWS)
+
+
+@jit()
+def winograd_weights(w: Array, turned: bool, first: int, last: int, u: Array) -> None:
+    """u = G w Gᵀ for the input channels [first, last); w (K, C, 9), u (K / W, 36, C, W), W being a tile's width.
+
+    With `turned` for the way back: w is (C, K, 9) of a kernel to be turned around.
+    """
+    W = u.shape[3]
+    taps = scratch(9, w.dtype)
+    for panel in range(len(u)):
+        for c in range(first, last):
+            for j in range(W):
+                k = panel * W + j
+                source = w[c, k] if turned else w[k, c]
+                for t in range(9):
+                    taps[t, j] = source[8 - t] if turned else source[t]
+            spread_weight(taps, u[panel, :, c])
+
+
+@jit()
+def winograd_weight_gradient(du: Array, first: int, last: int, dw: Array) -> None:
+    """Dw = Gᵀ du G for the input channels [first, last); du (36, C, K), dw (K, C, 9)."""
+    K, taps = len(dw), scratch(9, dw.dtype)
+    W = taps.shape[1]
+    for c in range(first, last):
+        for k in range(0, K, W):
+            collect_weight(du[:, c, k : k + W], taps)
+            for j in range(W):
+                for t in range(9):
+                    dw[k + j, c, t] = taps[t, j]
+
+
+@jit()
+def winograd_forward(
+    x: Array, u: Array, b: Array, patches: Array, places: Array, first: int, last: int, y: Array
+) -> None:
+    """y = b + the convolution of x (S, N, C) with the weights whose transform is u; b (K,), y (P, N, K).
+
+    That for the pieces [first, last): a piece is a panel of u for a patch, all panels of the first patch coming first.
+    """
+    (_, N, C), (panels, _, _, W) = x.shape, u.shape
+    pixels, transformed = x.reshape(-1, N * C), scratch(ROOM, x.dtype).reshape(-1)
+    sums = scratch(SUMS, x.dtype).reshape(PLACES, MOST, W)
+    most = _rows(C, W)
+    images = min(N, most)
+    v = transformed[: PLACES * most * C].reshape(PLACES, -1)
+    left = v.reshape(PLACES, most, C)
+    piece = first
+    while piece < last:
+        q, low = divmod(piece, panels)
+        whole = (last - piece) // panels if low == 0 else 0
+        high = panels if whole else min(panels, low + last - piece)
+        count = max(1, min(whole, most // images))
+        piece += count * panels if whole else high - low
+        for n in range(0, N, images):
+            length = min(images, N - n)
+            for i in range(count):
+                spread_input(pixels, patches[q + i], n * C, v[:, i * length * C : (i + 1) * length * C])
+            for panel in range(low, high):
+                for place in range(PLACES):
+                    for row in range(0, count * length, ROWS):
+                        tile(at(left[place], row, 0), u[panel, place], C, False, at(sums[place], row, 0))
+                bias = b[panel * W : (panel + 1) * W]
+                for i in range(count):
+                    for m in range(length):
+                        collect(at(sums, i * length + m, 0), bias, places[q + i], at(y, n + m, panel * W))
+
+
+@jit()
+def winograd_backward_weight(
+    x: Array, dy: Array, patches: Array, places: Array, first: int, last: int, du: Array
+) -> None:
+    """Du, the gradient of the transformed weights, for the input channels [first, last); dy (P, N, K), du (36, C, K).
+
+    It is the sum over patches and images of (Bᵀ d B) times A dy Aᵀ, place by place.
+    """
+    (_, N, C), K, width = x.shape, dy.shape[2], last - first
+    pixels, outputs = x.reshape(-1, N * C), dy.reshape(-1, N * K)
+    inputs, given = scratch(ROOM, x.dtype).reshape(-1), scratch(ROOM, x.dtype).reshape(-1)
+    sums = scratch(ROWS, x.dtype)
+    W = sums.shape[1]
+    most = _rows(max(C, K), W)
+    images = min(N, most)
+    for q in range(0, len(patches), most // images):
+        seen, behind = patches[q : q + most // images], places[q : q + most // images]
+        for n in range(0, N, images):
+            count = min(images, N - n)
+            rows = len(seen) * count
+            v = inputs[: PLACES * rows * width].reshape(PLACES, rows * width)
+            g = given[: PLACES * rows * K].reshape(PLACES, rows * K)
+            for i in range(len(seen)):
+                spread_gradient(outputs, behind[i], n * K, g[:, i * count * K : (i + 1) * count * K])
+                for m in range(count):
+                    row = i * count + m
+                    spread_input(pixels, seen[i], (n + m) * C + first, v[:, row * width : (row + 1) * width])
+            left, right = v.reshape(PLACES, rows, width), g.reshape(PLACES, rows, K)
+            for place in range(PLACES):
+                for c in range(0, width, ROWS):
+                    for k in range(0, K, W):
+                        channels, cotangent = at(left[place].T, c, 0), at(right[place], 0, k)
+                        target = at(du[place], first + c, k)
+                        tile_into(channels, cotangent, rows, q + n > 0, width - c, W, sums, target)
