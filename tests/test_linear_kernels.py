@@ -288,17 +288,30 @@ def test_registers(features: str, expected: tuple[int, int]) -> None:
     assert _tile.registers(features) == expected
 
 
+NARROW, WIDE = 1, _tile.VECTORS  # literals for Numba, as globals
+
+
+def narrow(a: np.ndarray, b: np.ndarray, add: bool, c: np.ndarray) -> None:
+    _tile.tile(NARROW, _tile.at(a, 0, 1), _tile.at(b, 2, 1), 8, add, _tile.at(c, 1, 2))
+
+
+def wide(a: np.ndarray, b: np.ndarray, add: bool, c: np.ndarray) -> None:
+    _tile.tile(WIDE, _tile.at(a, 0, 1), _tile.at(b, 2, 1), 8, add, _tile.at(c, 1, 2))
+
+
+@pytest.mark.parametrize("tile", [narrow, wide])
+@pytest.mark.parametrize("lies", ["along the sum", "side by side", "anyhow"])
 @pytest.mark.parametrize(("rows", "add"), [(1, False), (_tile.ROWS - 1, True), (_tile.ROWS, False), (50, True)])
-def test_the_tile_in_python_and_compiled(rows: int, add: bool) -> None:
-    """Both where rows of a are missing too. The compiled one rounds once where Python rounds twice."""
+def test_the_tile_in_python_and_compiled(rows: int, add: bool, lies: str, tile: Callable[..., None]) -> None:
+    """Also where rows of a are missing, however a lies. The compiled one rounds once where Python rounds twice."""
     rng = np.random.default_rng(0)
     width = _tile.scratch(1, np.float64).size
     a, b, c = (rng.standard_normal(shape) for shape in ((rows, 9), (11, width + 2), (_tile.ROWS + 1, width + 3)))
+    if lies != "along the sum":
+        a = np.asfortranarray(a) if lies == "side by side" else np.repeat(a, 2, axis=1)[:, ::2]
     expected, actual = c.copy(), c.copy()
-    _tile.tile(_tile.at(a, 0, 1), _tile.at(b, 2, 1), 8, add, _tile.at(expected, 1, 2))
-    numba.njit(lambda a, b, add, c: _tile.tile(_tile.at(a, 0, 1), _tile.at(b, 2, 1), 8, add, _tile.at(c, 1, 2)))(
-        a, b, add, actual
-    )
+    tile(a, b, add, expected)
+    numba.njit(tile)(a, b, add, actual)
     np.testing.assert_allclose(actual, expected, rtol=1e-13, atol=1e-13)
     np.testing.assert_array_equal(actual[0], c[0])
 

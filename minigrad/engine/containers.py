@@ -14,7 +14,7 @@ from minigrad.nn import Module
 def sequential(b: Lowering, chain: nn.Sequential, x: Value) -> tuple[Value, Pull]:
     """Each layer's output is the next one's input. The backward ends at the first layer that is trained."""
     pulls: list[tuple[bool, Pull]] = []
-    layers = list(chain)
+    layers = _pooled_first(list(chain))
     while layers:
         layer = layers.pop(0)
         behind = layers[0] if layers else None
@@ -38,6 +38,18 @@ def sequential(b: Lowering, chain: nn.Sequential, x: Value) -> tuple[Value, Pull
         return dy
 
     return x, pull_all
+
+
+def _pooled_first(layers: list[Module]) -> list[Module]:
+    """Return the layers, each pooling before the ReLU in front of it: the largest of what is left of 0 is left of 0.
+
+    A window that sees no pixel is -inf behind any ReLU, so this holds where windows have no padding.
+    """
+    for i in range(len(layers) - 1):
+        relu, pool = layers[i : i + 2]
+        if type(relu) is nn.ReLU and type(pool) is nn.MaxPool2d and not any(pool.padding) and not pool.ceil_mode:
+            layers[i : i + 2] = pool, relu
+    return layers
 
 
 @lowers(nn.Composite, images=True)

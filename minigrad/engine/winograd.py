@@ -12,26 +12,32 @@ from minigrad.nn.conv import Convolution
 from minigrad.nn.windows import Lengths, Windows, table_of
 
 PLACES = 36  # products of a patch
-MOST_TILES = 16  # of channels: for more of them there is no room
+MOST_VECTORS = 32  # of channels: for more of them there is no room
 MOST_FOR_GRADIENT = 256  # channels, beyond which the weights' gradient is faster tap by tap
 
 
 def fits(layer: Convolution, windows: Windows, pixels: Memory) -> bool:
     """Return whether a convolution has this form, images to fill tiles, and channels to fill them without a rest."""
-    width = tile_width(pixels.dtype)
+    vector = vector_width(pixels.dtype)
     return (
         windows.kernel == (3, 3)
         and windows.stride == windows.step == (1, 1)
         and layer.groups == 1
         and not layer.transposed
         and pixels.shape[1] >= ROWS
-        and all(n % width == 0 and n <= MOST_TILES * width for n in (layer.in_channels, layer.out_channels))
+        and all(n % vector == 0 and n <= MOST_VECTORS * vector for n in (layer.in_channels, layer.out_channels))
     )
 
 
-def tile_width(dtype: Any) -> int:
-    """Return how many numbers a tile is wide."""
-    return int(VECTORS * VECTOR_BYTES // np.dtype(dtype).itemsize)
+def vector_width(dtype: Any) -> int:
+    """Return how many numbers a vector register has."""
+    return int(VECTOR_BYTES // np.dtype(dtype).itemsize)
+
+
+def panel_width(channels: int, dtype: Any) -> int:
+    """Return how many of the output's channels are computed at a time: a tile's width, or else a vector's."""
+    vector = vector_width(dtype)
+    return vector if channels % (VECTORS * vector) else VECTORS * vector
 
 
 def patches_of(lengths: Lengths, outputs: Lengths, start: Lengths) -> tuple[Array, Array]:
@@ -60,7 +66,7 @@ class Patches(Taps):
         self._emit(dy, True, np.zeros(dx.shape[2], dx.dtype), patches, dx)
 
     def _emit(self, x: Memory, turned: bool, bias: Array, patches: tuple[Array, Array], y: Memory) -> None:
-        C, K, width = x.shape[2], y.shape[2], tile_width(x.dtype)
+        C, K, width = x.shape[2], y.shape[2], panel_width(y.shape[2], x.dtype)
         u = self.b.buffer((K // width, PLACES, C, width), x.dtype, "u")
         w = self.layer.weight.data.reshape(*self.layer.weight.shape[:2], 9)
         self.b.emit("winograd_weights", w, turned, u, over=C, work=u.size)
@@ -72,13 +78,12 @@ class Patches(Taps):
 
     def backward_weight(self, dy: Memory) -> None:
         """Emit the weights' gradient."""
-        if max(self.layer.weight.shape) > MOST_FOR_GRADIENT:
+        C, K, vector = self.pixels.shape[2], dy.shape[2], vector_width(dy.dtype)
+        if 2 * vector > C or max(C, K) > MOST_FOR_GRADIENT:  # threads share vectors of C
             super().backward_weight(dy)
             return
-        C, K = self.pixels.shape[2], dy.shape[2]
         du = self.b.buffer((PLACES, C, K), dy.dtype, "du")
         operands, products = (self.pixels, dy, *self.patches, du), self._products(self.patches[0])
-        vector = tile_width(dy.dtype) // VECTORS
         self.b.emit("winograd_backward_weight", *operands, over=C, grain=vector, multiply_adds=products)
         with self.b.gradient(self.layer.weight, (K, C, 9), dy.dtype) as dw:
             self.b.emit("winograd_weight_gradient", du, dw, over=C, work=du.size)

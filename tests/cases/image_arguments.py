@@ -75,13 +75,14 @@ def group_norm_backward_parameters(d: Draw) -> list[Any]:
     return [d.normal(*form), d.normal(*form), *statistics, d.out(form[2]), d.out(form[2])]
 
 
-def tile_width(d: Draw) -> int:
-    """How many numbers a tile is wide; where there are none, any number."""
+def widths(d: Draw) -> tuple[int, int]:
+    """How many numbers a vector has, and a vector or a tile; where there are none, any numbers."""
     try:
-        from minigrad.engine.winograd import tile_width as width
+        from minigrad.engine.winograd import panel_width, vector_width
     except ImportError:
-        return 8
-    return width(d.dtype)
+        return 4, 8
+    vector = vector_width(d.dtype)
+    return vector, panel_width(0, d.dtype) if d.flag() else vector
 
 
 def patches(d: Draw) -> tuple[np.ndarray, np.ndarray, int]:
@@ -92,28 +93,28 @@ def patches(d: Draw) -> tuple[np.ndarray, np.ndarray, int]:
 
 def winograd_weights(d: Draw) -> list[Any]:
     """The gradient's arguments are the same in the other order."""
-    width, turned = tile_width(d), d.flag()
+    (_, width), turned = widths(d), d.flag()
     K = width * d.integer(1, 3)
     w = d.normal(d.C, K, 9) if turned else d.normal(K, d.C, 9)
     return [w, turned, *d.range(d.C), d.out(K // width, 36, d.C, width)]
 
 
 def winograd_weight_gradient(d: Draw) -> list[Any]:
-    K = tile_width(d) * d.integer(1, 3)
+    K = widths(d)[1] * d.integer(1, 3)
     return [d.normal(36, d.C, K), *d.range(d.C), d.out(K, d.C, 9)]
 
 
 def winograd_forward(d: Draw) -> list[Any]:
-    width = tile_width(d)
+    vector, width = widths(d)
     (N, panels, _, depth), (seen, places, outputs) = images(d), patches(d)
-    x, u = d.normal(d.S, N, width * depth), d.normal(panels, 36, width * depth, width)
+    x, u = d.normal(d.S, N, vector * depth), d.normal(panels, 36, vector * depth, width)
     pieces = d.range(d.B * panels)
     return [x, u, d.normal(panels * width), seen, places, *pieces, d.out(outputs, N, panels * width)]
 
 
 def winograd_backward_weight(d: Draw) -> list[Any]:
-    width, (seen, places, outputs) = tile_width(d), patches(d)
-    vector, (N, wide, _, deep) = width // 2, images(d)
+    (vector, width), (seen, places, outputs) = widths(d), patches(d)
+    N, wide, _, deep = images(d)
     C, K = vector * deep, width * wide
     first, last = d.range(deep)
     x, dy = d.normal(d.S, N, C), d.normal(outputs, N, K)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy.typing as npt
 
 from minigrad.kernels.jit._jit import jit
-from minigrad.kernels.jit._tile import ROWS, at, scratch, tile, tiles, transpose
+from minigrad.kernels.jit._tile import ROWS, VECTORS, at, scratch, tile, tiles, transpose
 
 Array = npt.NDArray[Any]
 
@@ -31,12 +31,14 @@ def transpose_into(x: Array, rows: int, columns: int, add: bool, y: Array) -> No
 
 
 @jit(inline="always")
-def tile_into(a: Array, b: Array, depth: int, add: bool, rows: int, columns: int, sums: Array, c: Array) -> None:
-    """Set or add to c[:rows, :columns], at most one tile of it. What goes beyond is computed aside, in `sums`."""
-    if rows >= ROWS and columns == sums.shape[1]:
-        tile(a, b, depth, add, c)
+def tile_into(
+    vectors: int, a: Array, b: Array, depth: int, add: bool, rows: int, columns: int, sums: Array, c: Array
+) -> None:
+    """Set or add to c[:rows, :columns], at most a tile of `vectors` (a literal): what goes beyond is put aside."""
+    if rows >= ROWS and columns == vectors * sums.shape[1] // VECTORS:
+        tile(vectors, a, b, depth, add, c)
     else:
-        tile(a, b, depth, False, sums)
+        tile(vectors, a, b, depth, False, sums)
         _put(sums, rows, columns, add, c)
 
 
@@ -89,11 +91,16 @@ def product(a: Array, b: Array, first: int, last: int, add: bool, c: Array) -> N
     copies = len(c) >= (MANY // 4 if b.strides[0] % PAGE == 0 else MANY)
     for n in range(first, last, width):
         columns = min(width, last - n)
+        is_narrow = columns * VECTORS <= width
         for k in range(0, K, DEPTH):
             depth, more = min(DEPTH, K - k), add or k > 0
             right = at(b, k, n)
-            if columns < width or copies:
+            if copies or columns < (width // VECTORS if is_narrow else width):
                 copy_columns(b, k, n, depth, columns, panel)
                 right = at(panel, 0, 0)
             for m in range(0, M, ROWS):
-                tile_into(at(a, m, k), right, depth, more, M - m, columns, sums, at(c, m, n))
+                left, target = at(a, m, k), at(c, m, n)
+                if is_narrow:
+                    tile_into(1, left, right, depth, more, M - m, columns, sums, target)
+                else:
+                    tile_into(VECTORS, left, right, depth, more, M - m, columns, sums, target)

@@ -54,12 +54,13 @@ def at(x: Array, m: int, n: int) -> Array:
     return x[..., m:, n:]
 
 
-def tile(a: Array, b: Array, depth: int, add: bool, c: Array) -> None:
-    """Set or add to the first ROWS rows of c, as wide as a tile: a[:, :depth] @ b[:depth].
+def tile(vectors: int, a: Array, b: Array, depth: int, add: bool, c: Array) -> None:
+    """Set or add to the first ROWS rows of c, `vectors` (a literal) vectors wide: a[:, :depth] @ b[:depth].
 
     Where a has fewer rows, its last one stands for the others. Each sum is taken in order. The strides of a are any.
     """
-    rows, target = a[np.minimum(np.arange(ROWS), len(a) - 1)], c[:ROWS, : scratch(1, c.dtype).size]
+    columns = vectors * VECTOR_BYTES // c.itemsize
+    rows, target = a[np.minimum(np.arange(ROWS), len(a) - 1)], c[:ROWS, :columns]
     sums = np.zeros_like(target)
     for k in range(depth):
         sums += rows[:, k, None] * b[k, : target.shape[1]]
@@ -104,8 +105,8 @@ def _type_at(context: Any) -> Callable[..., Any]:
 
 @type_callable(tile)
 def _type_tile(context: Any) -> Callable[..., Any]:
-    def typer(a: Any, b: Any, depth: Any, add: Any, c: Any) -> Any:
-        return types.void
+    def typer(vectors: Any, a: Any, b: Any, depth: Any, add: Any, c: Any) -> Any:
+        return types.void if isinstance(vectors, types.IntegerLiteral) else None
 
     return typer
 
@@ -263,11 +264,11 @@ class Sums:
         return [place for row in range(ROWS) for place in matrix.vectors(INDEX(row), self.vectors, self.lanes)]
 
 
-@lower_builtin(tile, types.Array, types.Array, types.Integer, types.Boolean, types.Array)
+@lower_builtin(tile, types.IntegerLiteral, types.Array, types.Array, types.Integer, types.Boolean, types.Array)
 def _lower_tile(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    a, b, c = (Matrix(context, builder, signature.args[n], arguments[n]) for n in (0, 1, 4))
-    _, _, depth, add, _ = arguments
-    sums = Sums(a, c, VECTORS)
+    a, b, c = (Matrix(context, builder, signature.args[n], arguments[n]) for n in (1, 2, 5))
+    _, _, _, depth, add, _ = arguments
+    sums = Sums(a, c, signature.args[0].literal_value)
     sums.add_product(a, b, depth)
     sums.write(add)
     return context.get_dummy_value()

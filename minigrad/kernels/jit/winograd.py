@@ -12,26 +12,26 @@ import numpy.typing as npt
 
 from minigrad.kernels.jit._jit import jit
 from minigrad.kernels.jit._patch import collect, collect_weight, spread_gradient, spread_input, spread_weight
-from minigrad.kernels.jit._product import tile_into
-from minigrad.kernels.jit._tile import ROWS, at, scratch, tile
+from minigrad.kernels.jit._product import product
+from minigrad.kernels.jit._tile import ROWS, VECTOR_BYTES, VECTORS, at, scratch, tile
 
 Array = npt.NDArray[Any]
 
 PLACES = 36
 MOST = 32  # rows, each an image's patch, at a time
-ROOM = 4608  # rows of memory, as wide as a tile, for what is transformed of them: more than half of the second cache
-SUMS = PLACES * MOST  # and for the products
+ROOM = 4644  # rows of memory, as wide as a tile, for what is transformed of them: more than half of the second cache
+SUMS = 1188  # and for the products: PLACES of MOST + 1, since planes that lie whole pages apart displace each other
 
 
 @jit(inline="always")
-def _rows(channels: int, width: int) -> Any:
-    """Return how many rows of so many channels there is room for, tiles being so wide."""
-    return min(MOST, ROOM * width // (PLACES * channels) // ROWS * ROWS)
+def _rows(channels: int, room: int) -> Any:
+    """Return how many rows of so many channels there is room for, in so many numbers."""
+    return min(MOST, room // (PLACES * channels) // ROWS * ROWS)
 
 
 @jit()
 def winograd_weights(w: Array, turned: bool, first: int, last: int, u: Array) -> None:
-    """u = G w Gᵀ for the input channels [first, last); w (K, C, 9), u (K / W, 36, C, W), W being a tile's width.
+    """u = G w Gᵀ for the input channels [first, last); w (K, C, 9), u (K / W, 36, C, W), W wide as a tile or a vector.
 
     With `turned` for the way back: w is (C, K, 9) of a kernel to be turned around.
     """
@@ -44,7 +44,7 @@ def winograd_weights(w: Array, turned: bool, first: int, last: int, u: Array) ->
                 source = w[c, k] if turned else w[k, c]
                 for t in range(9):
                     taps[t, j] = source[8 - t] if turned else source[t]
-            spread_weight(taps, u[panel, :, c])
+            spread_weight(taps[:, :W], u[panel, :, c])
 
 
 @jit()
@@ -55,7 +55,7 @@ def winograd_weight_gradient(du: Array, first: int, last: int, dw: Array) -> Non
     for c in range(first, last):
         for k in range(0, K, W):
             collect_weight(du[:, c, k : k + W], taps)
-            for j in range(W):
+            for j in range(min(W, K - k)):
                 for t in range(9):
                     dw[k + j, c, t] = taps[t, j]
 
@@ -70,11 +70,10 @@ def winograd_forward(
     """
     (_, N, C), (panels, _, _, W) = x.shape, u.shape
     pixels, transformed = x.reshape(-1, N * C), scratch(ROOM, x.dtype).reshape(-1)
-    sums = scratch(SUMS, x.dtype).reshape(PLACES, MOST, W)
-    most = _rows(C, W)
+    sums = scratch(SUMS, x.dtype).reshape(-1)[: SUMS * W].reshape(PLACES, MOST + 1, W)
+    most, lanes = _rows(C, transformed.size), VECTOR_BYTES // x.itemsize
     images = min(N, most)
-    v = transformed[: PLACES * most * C].reshape(PLACES, -1)
-    left = v.reshape(PLACES, most, C)
+    v = transformed[: PLACES * (most * C + lanes)].reshape(PLACES, -1)
     piece = first
     while piece < last:
         q, low = divmod(piece, panels)
@@ -88,8 +87,12 @@ def winograd_forward(
                 spread_input(pixels, patches[q + i], n * C, v[:, i * length * C : (i + 1) * length * C])
             for panel in range(low, high):
                 for place in range(PLACES):
+                    left, right = v[place, : most * C].reshape(most, C), u[panel, place]
                     for row in range(0, count * length, ROWS):
-                        tile(at(left[place], row, 0), u[panel, place], C, False, at(sums[place], row, 0))
+                        if lanes < W:
+                            tile(VECTORS, at(left, row, 0), right, C, False, at(sums[place], row, 0))
+                        else:
+                            tile(1, at(left, row, 0), right, C, False, at(sums[place], row, 0))
                 bias = b[panel * W : (panel + 1) * W]
                 for i in range(count):
                     for m in range(length):
@@ -107,9 +110,7 @@ def winograd_backward_weight(
     (_, N, C), K, width = x.shape, dy.shape[2], last - first
     pixels, outputs = x.reshape(-1, N * C), dy.reshape(-1, N * K)
     inputs, given = scratch(ROOM, x.dtype).reshape(-1), scratch(ROOM, x.dtype).reshape(-1)
-    sums = scratch(ROWS, x.dtype)
-    W = sums.shape[1]
-    most = _rows(max(C, K), W)
+    most = _rows(max(C, K), inputs.size)
     images = min(N, most)
     for q in range(0, len(patches), most // images):
         seen, behind = patches[q : q + most // images], places[q : q + most // images]
@@ -125,8 +126,4 @@ def winograd_backward_weight(
                     spread_input(pixels, seen[i], (n + m) * C + first, v[:, row * width : (row + 1) * width])
             left, right = v.reshape(PLACES, rows, width), g.reshape(PLACES, rows, K)
             for place in range(PLACES):
-                for c in range(0, width, ROWS):
-                    for k in range(0, K, W):
-                        channels, cotangent = at(left[place].T, c, 0), at(right[place], 0, k)
-                        target = at(du[place], first + c, k)
-                        tile_into(channels, cotangent, rows, q + n > 0, width - c, W, sums, target)
+                product(left[place].T, right[place], 0, K, q + n > 0, du[place, first:last])

@@ -39,7 +39,7 @@ def _around(matrix: Array, d: Array) -> Array:
 
 
 def winograd_weights(w: Array, turned: bool, first: int, last: int, u: Array) -> None:
-    """u = G w Gᵀ for the input channels [first, last); w (K, C, 9), u (K / W, 36, C, W), W being a tile's width.
+    """u = G w Gᵀ for the input channels [first, last); w (K, C, 9), u (K / W, 36, C, W), W wide as a tile or a vector.
 
     With `turned` for the way back: w is (C, K, 9) of a kernel to be turned around.
     """

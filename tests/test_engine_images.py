@@ -1,0 +1,30 @@
+"""Layers of images in the compiled step, where they are done otherwise than alone."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from minigrad import nn, optim
+from tests.backend import needs_engine
+from tests.engine_runs import Parts, Training, assert_compiled_equals_eager
+
+pytestmark = needs_engine
+
+
+@pytest.mark.parametrize("options", [{}, {"padding": 1, "dilation": 3}, {"stride": 3, "ceil_mode": True}], ids=str)
+def test_pooling_before_a_relu_is_the_same(options: dict[str, Any]) -> None:
+    """Outputs and gradients, also of windows where all is 0 or below, or that see no pixel."""
+
+    def make(dtype: Any) -> Parts:
+        layers = nn.Conv2d(1, 3, 3, rng=0), nn.ReLU(), nn.MaxPool2d(2, **options), nn.Conv2d(3, 2, 1, rng=1)
+        model = nn.Sequential(*layers).to(dtype)
+        return model, nn.MSELoss(), optim.SGD(model.parameters(), lr=0.1)
+
+    shape = make(np.float64)[0](np.ones((5, 1, 9, 7))).shape
+
+    def batch(step: int) -> tuple[np.ndarray, np.ndarray]:
+        rng = np.random.default_rng(step)
+        return rng.standard_normal((5, 1, 9, 7)), rng.standard_normal(shape)
+
+    assert_compiled_equals_eager(Training(make, batch, steps=3), np.float64)
