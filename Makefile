@@ -8,7 +8,7 @@ PIP := $(BIN)/$(INSTALL)
 ONE_THREAD := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
 PYTEST := python -m pytest -n auto --doctest-modules
 
-.PHONY: help demo test test-nojit test-plain proof check format bench accuracy clean
+.PHONY: help demo test test-compiled test-nojit test-plain proof check format bench accuracy clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -19,16 +19,19 @@ demo: .venv/demo  ## install, obtain Fashion-MNIST, train the reference network,
 		&& apt-get update -q && apt-get install -y -q dataset-fashion-mnist)
 	$(BIN)/python -m minigrad train fashion-mnist --recipe reference-cosine --seed 0 --out runs/demo
 
-test: .venv/test  ## install the test extra and run all tests
-	$(ONE_THREAD) $(BIN)/$(PYTEST) minigrad tests
+test: test-compiled  ## install the test extra and run all tests
+	$(ONE_THREAD) $(BIN)/$(PYTEST) $(COMPILED:%=--ignore=%) minigrad tests
 
-# What needs the JIT: their coverage is measured with it.
+# What needs the JIT. Its coverage is measured here, as the next run has no JIT.
 COMPILED := $(wildcard tests/test_engine*.py tests/test_*compiled.py tests/test_cli_warmup.py)
 
+test-compiled: .venv/test
+	$(ONE_THREAD) $(BIN)/$(PYTEST) --cov minigrad --cov-report= $(COMPILED)
+
 # Mutants test the tests, which once is enough for.
-test-nojit: .venv/test  ## run all tests on kernels as plain Python, whose bounds are checked; measure the coverage
-	$(ONE_THREAD) NUMBA_DISABLE_JIT=1 $(BIN)/$(PYTEST) --cov minigrad --ignore tests/test_mutants.py tests
-	$(ONE_THREAD) $(BIN)/$(PYTEST) --cov --cov-append --cov-fail-under=95 $(COMPILED)
+test-nojit: test-compiled  ## run all tests on kernels as plain Python, whose bounds are checked; measure the coverage
+	$(ONE_THREAD) NUMBA_DISABLE_JIT=1 $(BIN)/$(PYTEST) --cov minigrad --cov-append --cov-fail-under=95 \
+		--ignore tests/test_mutants.py $(COMPILED:%=--ignore=%) tests
 
 test-plain: .venv-plain/test  ## run all tests where Numba is not installed
 	$(ONE_THREAD) $(PLAIN)/$(PYTEST) --ignore minigrad/kernels/jit minigrad tests
