@@ -53,7 +53,7 @@ format: .venv/dev  ## format the code
 	$(BIN)/python -m ruff check --fix .
 	$(BIN)/python -m ruff format .
 
-bench: .venv/bench  ## measure the speed beside other libraries', and the floor (half an hour, on an idle machine)
+bench: .venv/bench  ## measure the speed beside other libraries', and the floor (three quarters of an hour, on an idle machine)
 	command -v clang >/dev/null || (apt-get update -q && apt-get install -y -q clang) \
 		|| echo "Without clang tinygrad takes no part."
 	$(BIN)/python -m benchmarks

@@ -2,7 +2,7 @@
 
 from types import ModuleType
 
-from benchmarks import epoch, gemm, inference, processes, step, time_to_accuracy
+from benchmarks import convolutions, epoch, gemm, images, inference, processes, step, time_to_accuracy
 
 PARTS: dict[str, ModuleType] = {
     "step": step,
@@ -11,4 +11,6 @@ PARTS: dict[str, ModuleType] = {
     "inference": inference,
     "processes": processes,
     "gemm": gemm,
+    "images": images,
+    "convolutions": convolutions,
 }

@@ -65,6 +65,10 @@ class Workload:
             for _ in range(BATCHES)
         ]
 
+    def samples(self, count: int) -> Floats:
+        """Return so many random samples to evaluate."""
+        return np.random.default_rng(2).random((count, self.sizes[0]), np.float32)
+
     def parameters(self) -> int:
         """Return how many numbers the optimizer updates."""
         linear = sum((inputs + 1) * outputs for inputs, outputs in self.layers())

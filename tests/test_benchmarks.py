@@ -2,6 +2,7 @@
 
 import doctest
 from dataclasses import asdict, replace
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -11,9 +12,11 @@ import pytest
 
 from benchmarks import (
     contestants,
+    convolutions,
     epoch,
     gemm,
     harness,
+    images,
     inference,
     once,
     parts,
@@ -25,12 +28,15 @@ from benchmarks import (
     training,
 )
 from benchmarks import time_to_accuracy as accuracy
+from benchmarks.contestants import image_trainers
 from benchmarks.contestants.minigrad_eager import Trainer as Eager
 from benchmarks.contestants.plain_numpy import Trainer as Plain
 from benchmarks.contestants.pytorch import Trainer as PyTorch
+from benchmarks.image_workloads import ImageWorkload
 from benchmarks.worker import LeftOutError, Worker, WorkerError, interleave, thread_variables, workers
 from benchmarks.workloads import TABULAR, WORKLOADS, Workload
 from minigrad.data import ArrayDataset
+from tests.backend import needs_engine
 
 SMALL = Workload("small", (7, 6, 5, 3), 12, batch_norm=True, label_smoothing=0.1, weight_decay=0.1)
 PLAIN = "benchmarks.contestants.plain_numpy:Trainer"
@@ -190,6 +196,8 @@ ROW = {"workload": asdict(SMALL), "samples": SAMPLES, "ready": READY, "parity": 
 LOOKS = [[1.0, 0.85], [2.0, 0.885], [3.0, 0.9]]
 EPOCHS = {one.name: 4.0 for one in epoch.ENTRANTS} | {"minigrad": 1.0}
 RATES = {"minigrad, 1": [0.01], "OpenBLAS, 1": [0.02], "MKL, 1": [0.03]}
+IMAGES = {name: [0.003 if name == "minigrad" else 0.012] for name in images.TRAINERS}
+LAYERS = {"minigrad": [1e-9], "oneDNN, NCHW": [3e-9], "oneDNN, channels last": [2e-9]}
 RESULTS: dict[str, Any] = {
     "step": {"rows": [ROW]},
     "epoch": {"samples": {name: [took] for name, took in EPOCHS.items()}, "ready": EPOCHS},
@@ -197,6 +205,8 @@ RESULTS: dict[str, Any] = {
     "inference": {"rows": [ROW | {"count": 10_000}]},
     "processes": {"warm": ONES, "cold": ONES, "memory": ONES, "imports": {"torch": [2.0]}, "bytes": {"torch": 9e6}},
     "gemm": {"counts": [1], "rows": [{"form": "forward", "shape": [500, 700, 600], "samples": RATES}]},
+    "images": {"rows": [{"workload": {"name": "CNN"}, "samples": IMAGES}], "inference": IMAGES},
+    "convolutions": {"rows": [{"network": "CNN", "form": [1, 3, 1, 1, 3, 1], "way": "forward", "samples": LAYERS}]},
 }
 
 
@@ -217,6 +227,30 @@ def test_what_the_tables_say() -> None:
     assert "| small, 10000 | 500 (500) |" in inference.table(RESULTS["inference"])
     assert "| torch | 2 (2) | 1 | 9 |" in processes.table(RESULTS["processes"])
     assert "| 500 x 700 x 600 | forward | **42** | 21 | 14 |" in gemm.table(RESULTS["gemm"])
+    assert "| CNN: a training step | **4** (PyTorch, NCHW) | 3 (3) | 12 (12) |" in images.table(RESULTS["images"])
+    found = convolutions.table(RESULTS["convolutions"])
+    assert "| CNN | 1 x 3 x 3, 1 to 1, 3 x 3 | forward | 98 | 32.7 | 49 | **2** |" in found
+
+
+@needs_engine
+@pytest.mark.parametrize("network", ["cnn", "resnet20"])
+def test_networks_of_images_train_alike(network: str) -> None:
+    workload = ImageWorkload("small", network, 10)
+    ours, theirs = image_trainers.Minigrad(workload), image_trainers.PyTorch(workload, channels_last=True)
+    for _ in range(3):
+        assert ours.run(1) == pytest.approx(theirs.run(1), rel=images.TOLERANCE)
+
+
+@needs_engine
+@pytest.mark.parametrize("way", convolutions.WAYS)
+@pytest.mark.parametrize("form", [(9, 6, 1, 5, 3, 1), (8, 5, 16, 32, 3, 1), (4, 7, 3, 4, 1, 2)], ids=str)
+def test_convolutions_are_the_same(form: convolutions.Form, way: str) -> None:
+    layers = import_module("benchmarks.convolution_layers")
+    ours = layers.Minigrad(form, way).result()
+    theirs = layers.OneDNN(form, way, channels_last=True).result()
+    convolutions.compare({"minigrad": ours, convolutions.ONEDNN[0]: theirs})
+    with pytest.raises(AssertionError):
+        convolutions.compare({"minigrad": ours * 1.001, convolutions.ONEDNN[0]: theirs})
 
 
 def test_a_contestant_that_is_missing_is_a_dash() -> None:

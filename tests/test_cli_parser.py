@@ -76,7 +76,7 @@ WRONG = {
     "train cifar": "invalid choice: 'cifar' (choose from 'fashion-mnist', 'mnist')",
     "train mnist --modle mlp": "unknown arguments: --modle mlp",
     "train mnist --epoch 3": "unknown arguments: --epoch 3",
-    "train mnist --model cnn": "argument --model: invalid choice: 'cnn'",
+    "train mnist --model rnn": "argument --model: invalid choice: 'rnn'",
     "train mnist --recipe secret": "argument --recipe: invalid choice: 'secret'",
     "train mnist --activation relU": "argument --activation: invalid choice: 'relU'",
     "train mnist --optimizer lion": "argument --optimizer",

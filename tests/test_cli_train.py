@@ -8,8 +8,8 @@ import pytest
 
 from minigrad import data
 from minigrad.cli import main
-from minigrad.cli.run_folder import load_parts, load_run
-from minigrad.cli.training import mean_and_deviation
+from minigrad.cli.run_folder import MODELS, load_parts, load_run
+from minigrad.cli.training import mean_and_deviation, model_arguments
 from minigrad.engine import threads
 from minigrad.io import load_state
 from minigrad.kernels import compiling
@@ -330,3 +330,35 @@ def test_fashion_mnist(tmp_path, toy, capsys):
     assert main(["train", "fashion-mnist", *options, "--out", str(tmp_path / "run")]) == 0
     assert "mlp 784-512-256-10: 537,354 parameters" in capsys.readouterr().out
     assert json.loads((tmp_path / "run" / "metrics.json").read_text())["test"]["accuracy"] > least
+
+
+def test_a_convolutional_network(tmp_path, monkeypatch, capsys):
+    """It trains, and what it has written is a model that can be read and used again."""
+    monkeypatch.setattr("tests.cli_toy.SHAPE", (6, 6))
+    with toy_in_catalog(tmp_path):
+        run = train_toy(tmp_path, "--model", "cnn", "--filters", "2", "3", "--kernel-size", "2", "--dropout", "0.1")
+        config, model = load_run(str(run))
+        assert config.model == {
+            "name": "cnn",
+            "classes": 3,
+            "in_channels": 1,
+            "image_size": 6,
+            "filters": [2, 3],
+            "kernel_size": 2,
+            "dropout": 0.1,
+        }
+        assert model[0].weight.shape == (2, 1, 2, 2)
+        assert main(["evaluate", str(run)]) == 0
+        assert "test" in capsys.readouterr().out
+
+
+def test_a_convolutional_network_wants_square_images(tmp_path, toy, capsys):
+    assert main(["train", "toy", *QUICK, "--model", "cnn", "--out", str(tmp_path / "run")]) == 1
+    assert one_line(capsys.readouterr().err).endswith("--model cnn: want images as wide as high, got 6 x 5 pixels\n")
+
+
+@pytest.mark.parametrize("name", ["resnet20", "resnet18"])
+def test_residual_networks_take_images_of_any_form(name):
+    arguments = model_arguments({"model": name}, (3, 6, 5), 4)
+    model = MODELS[name](**arguments, rng=0).eval()
+    assert model(np.ones((2, 3, 6, 5), np.float32)).shape == (2, 4)

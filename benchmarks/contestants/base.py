@@ -72,7 +72,7 @@ class Trainer(ABC):
 
     def show(self, samples: int) -> Array:
         """Take so many samples to `infer` on, and return the outputs for them."""
-        self.predict = self.predictor(np.random.default_rng(2).random((samples, self.workload.sizes[0]), np.float32))
+        self.predict = self.predictor(self.workload.samples(samples))
         return self.predict()
 
     def infer(self, times: int) -> None:

@@ -38,6 +38,19 @@ RECIPES = {
         "The reference network, with a learning rate that falls along a cosine.",
         REFERENCE | {"schedule": "cosine"},
     ),
+    "cnn": Recipe(
+        "Two convolutions of 32 and 64 filters, each with a pooling, and dropout before the last layer.",
+        {
+            "model": "cnn",
+            "filters": [32, 64],
+            "kernel_size": 3,
+            "dropout": 0.4,
+            "optimizer": "adam",
+            "lr": 1e-3,
+            "epochs": 20,
+            "batch_size": 64,
+        },
+    ),
     "best-mlp": Recipe(
         "The most accurate fully connected network found so far: AdamW in one cycle, averaged weights.",
         {

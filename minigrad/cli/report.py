@@ -49,11 +49,14 @@ class Result:
 def opening_text(config: Config, model: nn.Module, parts: Parts) -> str:
     """Return in words what is going to be trained on what."""
     parameters = sum(parameter.size for parameter in model.parameters())
-    sizes = [config.model["in_features"], *config.model["hidden"], config.model["classes"]]
+    name = config.model["name"]
+    if name == "mlp":
+        sizes = [config.model["in_features"], *config.model["hidden"], config.model["classes"]]
+        name = f"{name} {'-'.join(map(str, sizes))}"
     return (
         f"{config.dataset}: {len(parts.train):,} images to train on, {len(parts.validation):,} to choose the model by, "
         f"{len(parts.test):,} to test it\n"
-        f"{config.model['name']} {'-'.join(map(str, sizes))}: {parameters:,} parameters\n"
+        f"{name}: {parameters:,} parameters\n"
     )
 
 

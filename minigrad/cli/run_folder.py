@@ -17,7 +17,12 @@ MODEL, CONFIG, HISTORY, METRICS = "model.safetensors", "config.json", "history.j
 CURVES, CONFUSION = "curves.png", "confusion.png"
 CHECKPOINT = "checkpoint"  # a folder, there while the run is not finished
 
-MODELS: dict[str, Callable[..., nn.Module]] = {"mlp": models.mlp}
+MODELS: dict[str, Callable[..., nn.Module]] = {
+    "mlp": models.mlp,
+    "cnn": models.cnn,
+    "resnet20": models.resnet20,
+    "resnet18": models.resnet18,
+}
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ OPTIMIZERS: dict[str, type[optim.Optimizer]] = {
     "rmsprop": optim.RMSprop,
     "adagrad": optim.Adagrad,
 }
+KINDS = ("mlp", "cnn", "resnet20", "resnet18")
 WITH_MOMENTUM = ("sgd", "rmsprop")
 SCHEDULES = ("constant", "cosine", "one-cycle", "step")
 LEARNING_RATES = {"sgd": 0.1, "adagrad": 0.01}  # of the others: 0.001
@@ -52,25 +53,40 @@ def add(commands: Commands) -> None:
 def _add_model(parser: Parser) -> None:
     group = parser.add_argument_group("model")
     yes_no = argparse.BooleanOptionalAction
-    group.add_argument("--model", choices=("mlp",), default="mlp", help="kind of network")
+    group.add_argument("--model", choices=KINDS, default="mlp", metavar="NAME", help=f"one of {', '.join(KINDS)}")
     group.add_argument(
         "--hidden",
         nargs="*",
         type=kinds.count,
         default=[256],
         metavar="UNITS",
-        help="units of each hidden layer; no number, no hidden layer (default: 256)",
+        help="units of each hidden layer of an mlp; no number, no hidden layer (default: 256)",
     )
     group.add_argument(
         "--activation",
         choices=tuple(ACTIVATIONS),
         default="relu",
         metavar="NAME",
-        help=f"after each hidden layer: {', '.join(ACTIVATIONS)}",
+        help=f"after each hidden layer of an mlp: {', '.join(ACTIVATIONS)}",
     )
-    group.add_argument("--batch-norm", action=yes_no, default=False, help="normalise before each activation")
+    group.add_argument("--batch-norm", action=yes_no, default=False, help="in an mlp, normalise before each activation")
     group.add_argument(
-        "--dropout", type=kinds.below_one, default=0.0, metavar="P", help="share of hidden units dropped in training"
+        "--dropout",
+        type=kinds.below_one,
+        default=0.0,
+        metavar="P",
+        help="share of units dropped in training (mlp, cnn)",
+    )
+    group.add_argument(
+        "--filters",
+        nargs="+",
+        type=kinds.count,
+        default=[32, 64],
+        metavar="N",
+        help="of each convolution of a cnn (default: 32 64)",
+    )
+    group.add_argument(
+        "--kernel-size", type=kinds.count, default=3, metavar="N", help="of the convolutions of a cnn, in pixels a side"
     )
 
 

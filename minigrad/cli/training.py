@@ -75,9 +75,7 @@ def train(
 
 def describe(options: Options, data: ArrayDataset) -> Config:
     """Return the configuration of a run with these options on these training images."""
-    names = ("hidden", "activation", "batch_norm", "dropout")
     classes = list(data.classes or map(str, range(int(data.y.max()) + 1)))
-    sizes = {"in_features": prod(data.x.shape[1:]), "classes": len(classes)}
     mean, std = mean_and_deviation(data.x) if options["normalize"] else (0.0, 1.0)
     return Config(
         dataset=options["dataset"],
@@ -85,10 +83,29 @@ def describe(options: Options, data: ArrayDataset) -> Config:
         shape=list(data.x.shape[1:]),
         mean=mean,
         std=std,
-        model={"name": options["model"]} | sizes | {name: options[name] for name in names},
+        model={"name": options["model"]} | model_arguments(options, data.x.shape[1:], len(classes)),
         options=options,
         versions=versions(),
     )
+
+
+def model_arguments(options: Options, shape: tuple[int, ...], classes: int) -> dict[str, Any]:
+    """Return the arguments of the model for images (C, H, W) of this shape.
+
+    >>> model_arguments({"model": "resnet20"}, (1, 28, 28), 10)
+    {'classes': 10, 'in_channels': 1}
+    """
+    kind = options["model"]
+    if kind == "mlp":
+        names = ("hidden", "activation", "batch_norm", "dropout")
+        return {"in_features": prod(shape), "classes": classes} | {name: options[name] for name in names}
+    channels, height, width = shape
+    sizes = {"classes": classes, "in_channels": channels}
+    if kind == "cnn":
+        if height != width:
+            raise CommandError(f"--model cnn: want images as wide as high, got {height} x {width} pixels")
+        return sizes | {"image_size": height} | {name: options[name] for name in ("filters", "kernel_size", "dropout")}
+    return sizes | ({"small_images": True} if kind == "resnet18" else {})
 
 
 def mean_and_deviation(images: np.ndarray[Any, Any]) -> tuple[float, float]:

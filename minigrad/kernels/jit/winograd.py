@@ -51,11 +51,11 @@ def winograd_weights(w: Array, turned: bool, first: int, last: int, u: Array) ->
 def winograd_weight_gradient(du: Array, first: int, last: int, dw: Array) -> None:
     """Dw = Gᵀ du G for the input channels [first, last); du (36, C, K), dw (K, C, 9)."""
     K, taps = len(dw), scratch(9, dw.dtype)
-    W = taps.shape[1]
     for c in range(first, last):
-        for k in range(0, K, W):
-            collect_weight(du[:, c, k : k + W], taps)
-            for j in range(min(W, K - k)):
+        for k in range(0, K, taps.shape[1]):
+            width = min(taps.shape[1], K - k)
+            collect_weight(du[:, c, k : k + width], taps[:, :width])
+            for j in range(width):
                 for t in range(9):
                     dw[k + j, c, t] = taps[t, j]
 
