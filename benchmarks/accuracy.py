@@ -2,7 +2,7 @@
 
     python -m benchmarks.accuracy [--seeds 5] [--only fashion-mnist:reference]
 
-Each run is the command `minigrad train DATASET --recipe NAME --seed SEED` with one BLAS thread, as many runs at a time
+Each run is the command `minigrad train DATASET --recipe NAME --seed SEED` with one thread, as many runs at a time
 as there are cores. The whole takes about half an hour on two.
 """
 
@@ -26,6 +26,8 @@ RUNS = (
     ("fashion-mnist", "reference-cosine"),
     ("mnist", "reference-cosine"),
     ("fashion-mnist", "best-mlp"),
+    ("fashion-mnist", "cnn"),
+    ("mnist", "cnn"),
 )
 NAMES = [f"{dataset}:{recipe}" for dataset, recipe in RUNS]
 
@@ -34,7 +36,7 @@ def train(dataset: str, recipe: str, seed: int) -> dict[str, Any]:
     """Run the command in a process of its own and return what came out."""
     with tempfile.TemporaryDirectory() as out:
         command = ["train", dataset, "--recipe", recipe, "--seed", str(seed), "--out", out, "--quiet"]
-        one_thread = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
+        one_thread = os.environ | {"OPENBLAS_NUM_THREADS": "1", "MINIGRAD_NUM_THREADS": "1"}
         subprocess.run([sys.executable, "-m", "minigrad", *command], check=True, env=one_thread)
         metrics = json.loads((Path(out) / "metrics.json").read_text())
     kept = {
