@@ -61,13 +61,12 @@ def channel_norm(b: Lowering, layer: BatchNorm, x: Value, *, relu: bool) -> tupl
 
     def pull(dy: Value, wants_dx: bool) -> Value:
         cotangent, dx = cut(b.pixels(dy, rank)), b.like(pixels, "dx")
-        sums, seen = b.buffer((P, 2, C), np.float64, "sums"), cut(y if relu else pixels)
-        b.emit("channel_norm_sums", cotangent, cut(pixels), seen, mean, relu, cut(sums), work=2 * dx.size)
+        sums, saved = b.buffer((P, 2, C), np.float64, "sums"), (gamma, beta, cut(pixels), mean, inv_std, relu)
+        b.emit("channel_norm_sums", cotangent, *saved, cut(sums), work=2 * dx.size)
         with b.gradient(layer.weight, (C,), dtype) as dgamma, b.gradient(layer.bias, (C,), dtype) as dbeta:
             b.emit("channel_norm_backward_parameters", sums, inv_std, dgamma, dbeta)
-            given, share = (cotangent, dgamma, dbeta, gamma), 1 / (P * N) if uses_batch else 0.0
-            saved = cut(pixels), seen, mean, inv_std
-            b.emit("channel_norm_backward", *given, *saved, relu, share, cut(dx), work=2 * dx.size)
+            share = 1 / (P * N) if uses_batch else 0.0
+            b.emit("channel_norm_backward", cotangent, dgamma, dbeta, *saved, share, cut(dx), work=2 * dx.size)
         return Image(dx, x.shape)
 
     return Image(y, x.shape), pull

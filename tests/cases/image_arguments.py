@@ -137,14 +137,15 @@ def channel_norm_forward(d: Draw) -> list[Any]:
 
 
 def channel_norm_sums(d: Draw) -> list[Any]:
-    form, (mean, _), relu = channels(d)
-    return [*(d.normal(*form) for _ in range(3)), mean, relu, np.full((d.S, 2, d.L), np.nan)]
+    form, statistics, relu = channels(d)
+    dy, gamma, beta, x = d.normal(*form), d.normal(d.L), d.normal(d.L), d.normal(*form)
+    return [dy, gamma, beta, x, *statistics, relu, np.full((d.S, 2, d.L), np.nan)]
 
 
 def channel_norm_backward(d: Draw) -> list[Any]:
     form, statistics, relu = channels(d)
-    gradients = d.normal(*form), d.normal(d.L), d.normal(d.L), d.normal(d.L)
-    return [*gradients, d.normal(*form), d.normal(*form), *statistics, relu, d.number(0, 1), d.out(*form)]
+    vectors = (d.normal(d.L) for _ in range(4))
+    return [d.normal(*form), *vectors, d.normal(*form), *statistics, relu, d.number(0, 1), d.out(*form)]
 
 
 ARGUMENTS: dict[str, Row] = {

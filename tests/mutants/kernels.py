@@ -47,11 +47,11 @@ MUTANTS = [
         "",
     ),
     mutant("channel_norm_forward", "always with a ReLU", "cast(0 if relu else -np.inf)", "cast(0)"),
-    mutant("channel_norm_sums", "passes the gradient at 0", "output[c] <= least", "output[c] < least"),
+    mutant("channel_norm_sums", "through the ReLU", "zero if value <= least else g", "g"),
     mutant(
         "channel_norm_backward_parameters", "not divided by the deviation", "by_x[c] * inv_std[start + c]", "by_x[c]"
     ),
-    mutant("channel_norm_backward", "without the x̂ term", " - (row[c] - center[c]) * slope[c]", ""),
+    mutant("channel_norm_backward", "without the x̂ term", " - distance * slope[c]", ""),
     mutant("group_norm_backward", "without the x̂ term", " - x_hat * slope", ""),
     mutant("prelu_backward", "`=` for `+=` in the slope's gradient", "dw[c] +=", "dw[c] ="),
     mutant("prelu_backward", "one slope for all channels", "slope, total = w[c]", "slope, total = w[0]"),

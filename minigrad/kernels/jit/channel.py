@@ -67,12 +67,12 @@ def channel_norm_forward(
     """y = gamma (x - mean) inv_std + beta, or 0 where that is negative and `relu`; x and y (P, N, C)."""
     P, N, C = x.shape
     cast = x.dtype.type
-    scale, shift, least = room(cast), room(cast), cast(0 if relu else -np.inf)
+    scale, least = room(cast), cast(0 if relu else -np.inf)
     for start in range(0, C, SIZE):
         end = min(start + SIZE, C)
         for c in range(start, end):
-            scale[c - start], shift[c - start] = gamma[c] * inv_std[c], beta[c]
-        center = mean[start:end]
+            scale[c - start] = gamma[c] * inv_std[c]
+        center, shift = mean[start:end], beta[start:end]
         for p in range(P):
             for n in range(N):
                 row, target = x[p, n, start:end], y[p, n, start:end]
@@ -82,21 +82,31 @@ def channel_norm_forward(
 
 
 @jit()
-def channel_norm_sums(dy: Array, x: Array, y: Array, mean: Array, relu: bool, sums: Array) -> None:
-    """The sums of g and g (x - mean) over the images of a pixel, g = dy where y > 0 or not `relu`: sums (P, 2, C)."""
+def channel_norm_sums(
+    dy: Array, gamma: Array, beta: Array, x: Array, mean: Array, inv_std: Array, relu: bool, sums: Array
+) -> None:
+    """The sums of g and g (x - mean) over the images of a pixel: sums (P, 2, C).
+
+    g = dy, with `relu` 0 where the output is: that is computed anew, which costs less than to read it.
+    """
     P, N, C = x.shape
-    zero, least = x.dtype.type(0), x.dtype.type(0 if relu else -np.inf)
-    for p in range(P):
-        plain, by_x = sums[p, 0], sums[p, 1]
-        for c in range(C):
-            plain[c], by_x[c] = 0, 0
-        for n in range(N):
-            row, cotangent, output = x[p, n], dy[p, n], y[p, n]
-            for c in range(C):
-                g = cotangent[c]
-                g = zero if output[c] <= least else g
-                plain[c] += g
-                by_x[c] += g * (np.float64(row[c]) - mean[c])
+    cast = x.dtype.type
+    scale, zero, least = room(cast), cast(0), cast(0 if relu else -np.inf)
+    for start in range(0, C, SIZE):
+        end = min(start + SIZE, C)
+        for c in range(start, end):
+            scale[c - start] = gamma[c] * inv_std[c]
+        center, shift = mean[start:end], beta[start:end]
+        for p in range(P):
+            plain, by_x = sums[p, 0, start:end], sums[p, 1, start:end]
+            plain[:], by_x[:] = 0, 0
+            for n in range(N):
+                row, cotangent = x[p, n, start:end], dy[p, n, start:end]
+                for c in range(row.size):
+                    g, value = cotangent[c], (row[c] - center[c]) * scale[c] + shift[c]
+                    g = zero if value <= least else g
+                    plain[c] += g
+                    by_x[c] += g * (np.float64(row[c]) - center[c])
 
 
 @jit()
@@ -123,8 +133,8 @@ def channel_norm_backward(
     dgamma: Array,
     dbeta: Array,
     gamma: Array,
+    beta: Array,
     x: Array,
-    y: Array,
     mean: Array,
     inv_std: Array,
     relu: bool,
@@ -133,23 +143,22 @@ def channel_norm_backward(
 ) -> None:
     """Dx = (g - share (dbeta + x_hat dgamma)) gamma inv_std, share being 1 / the number of values in a channel.
 
-    0 where the statistics are constants; g = dy where y > 0 or not `relu`, x_hat = (x - mean) inv_std.
+    0 where the statistics are constants; g as in `channel_norm_sums`, x_hat = (x - mean) inv_std.
     """
     P, N, C = x.shape
     cast = x.dtype.type
-    scale, slope, shift, part = room(cast), room(cast), room(cast), cast(share)
+    scale, slope, offset, part = room(cast), room(cast), room(cast), cast(share)
     zero, least = cast(0), cast(0 if relu else -np.inf)
     for start in range(0, C, SIZE):
         end = min(start + SIZE, C)
         for c in range(start, end):
             j = c - start
-            scale[j], slope[j], shift[j] = gamma[c] * inv_std[c], dgamma[c] * inv_std[c] * part, dbeta[c] * part
-        center = mean[start:end]
+            scale[j], slope[j], offset[j] = gamma[c] * inv_std[c], dgamma[c] * inv_std[c] * part, dbeta[c] * part
+        center, shift = mean[start:end], beta[start:end]
         for p in range(P):
             for n in range(N):
-                row, cotangent, output = x[p, n, start:end], dy[p, n, start:end], y[p, n, start:end]
-                target = dx[p, n, start:end]
+                row, cotangent, target = x[p, n, start:end], dy[p, n, start:end], dx[p, n, start:end]
                 for c in range(row.size):
-                    g = cotangent[c]
-                    g = zero if output[c] <= least else g
-                    target[c] = (g - shift[c] - (row[c] - center[c]) * slope[c]) * scale[c]
+                    g, distance = cotangent[c], row[c] - center[c]
+                    g = zero if distance * scale[c] + shift[c] <= least else g
+                    target[c] = (g - offset[c] - distance * slope[c]) * scale[c]

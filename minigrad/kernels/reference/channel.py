@@ -26,22 +26,29 @@ def channel_statistics(moments: Array, images: int, eps: float, mean: Array, var
     mean[...], var[...], inv_std[...] = center, spread, 1 / np.sqrt(spread + eps)
 
 
+def _output(x: Array, gamma: Array, beta: Array, mean: Array, inv_std: Array) -> Array:
+    y: Array = (x - mean) * (inv_std * gamma) + beta
+    return y
+
+
 def channel_norm_forward(
     x: Array, gamma: Array, beta: Array, mean: Array, inv_std: Array, relu: bool, y: Array
 ) -> None:
     """y = gamma (x - mean) inv_std + beta, or 0 where that is negative and `relu`; x and y (P, N, C)."""
-    y[...] = (x - mean) * (inv_std * gamma) + beta
+    y[...] = _output(x, gamma, beta, mean, inv_std)
     if relu:
         y[y <= 0] = 0
 
 
-def _behind_relu(dy: Array, y: Array, relu: bool) -> Array:
-    return np.where(y <= 0, dy.dtype.type(0), dy) if relu else dy
+def channel_norm_sums(
+    dy: Array, gamma: Array, beta: Array, x: Array, mean: Array, inv_std: Array, relu: bool, sums: Array
+) -> None:
+    """The sums of g and g (x - mean) over the images of a pixel: sums (P, 2, C).
 
-
-def channel_norm_sums(dy: Array, x: Array, y: Array, mean: Array, relu: bool, sums: Array) -> None:
-    """The sums of g and g (x - mean) over the images of a pixel, g = dy where y > 0 or not `relu`: sums (P, 2, C)."""
-    g = _behind_relu(dy, y, relu).astype(np.float64)
+    g = dy, with `relu` 0 where the output is: that is computed anew, which costs less than to read it.
+    """
+    g = np.where(_output(x, gamma, beta, mean, inv_std) <= 0, 0, dy) if relu else dy
+    g = g.astype(np.float64)
     sums[:, 0], sums[:, 1] = g.sum(axis=1), (g * (x.astype(np.float64) - mean)).sum(axis=1)
 
 
@@ -55,8 +62,8 @@ def channel_norm_backward(
     dgamma: Array,
     dbeta: Array,
     gamma: Array,
+    beta: Array,
     x: Array,
-    y: Array,
     mean: Array,
     inv_std: Array,
     relu: bool,
@@ -65,8 +72,8 @@ def channel_norm_backward(
 ) -> None:
     """Dx = (g - share (dbeta + x_hat dgamma)) gamma inv_std, share being 1 / the number of values in a channel.
 
-    0 where the statistics are constants; g = dy where y > 0 or not `relu`, x_hat = (x - mean) inv_std.
+    0 where the statistics are constants; g as in `channel_norm_sums`, x_hat = (x - mean) inv_std.
     """
     share = x.dtype.type(share)
-    g = _behind_relu(dy, y, relu)
+    g = np.where(_output(x, gamma, beta, mean, inv_std) <= 0, x.dtype.type(0), dy) if relu else dy
     dx[...] = (g - share * dbeta - (x - mean) * (share * dgamma * inv_std)) * (gamma * inv_std)
