@@ -82,6 +82,14 @@ def test_the_layers_of_a_cnn(filters):
     assert "Dropout" not in kinds(models.cnn())
 
 
+def test_hidden_layers_of_a_cnn():
+    model = models.cnn(image_size=8, filters=(2,), hidden=[5, 4], dropout=0.4, rng=0)
+    block = ["Dropout", "Linear", "ReLU"]
+    assert kinds(model) == ["Conv2d", "ReLU", "MaxPool2d", "Flatten", *block, *block, "Dropout", "Linear"]
+    assert [layer.out_features for layer in model if isinstance(layer, nn.Linear)] == [5, 4, 10]
+    assert model(np.ones((3, 1, 8, 8), np.float32)).shape == (3, 10)
+
+
 def test_the_reference_cnn():
     assert sum(parameter.size for parameter in models.cnn().parameters()) == 50186
 

@@ -15,10 +15,13 @@ def cnn(
     image_size: int = 28,
     filters: Sequence[int] = (32, 64),
     kernel_size: int = 3,
+    hidden: Sequence[int] = (),
     dropout: float = 0.0,
     rng: np.random.Generator | int | None = None,
 ) -> nn.Sequential:
-    """Return for each number of filters Conv2d, ReLU, MaxPool2d(2), then Flatten, Dropout, and one Linear.
+    """Return for each number of filters Conv2d, ReLU, MaxPool2d(2), then Flatten, and fully connected layers.
+
+    Those are for each hidden layer Linear, ReLU, and a last Linear, with a Dropout before each of them.
 
     Arguments:
         in_channels: of the images.
@@ -26,7 +29,8 @@ def cnn(
         image_size: pixels along each side; each pooling halves it.
         filters: of each convolution.
         kernel_size: of the convolutions, which keep the size of the image.
-        dropout: probability of a zero before the Linear, in [0, 1]; 0 leaves the layer out.
+        hidden: units of each hidden layer behind the convolutions.
+        dropout: probability of a zero before each Linear, in [0, 1]; 0 leaves the layers out.
         rng: generator or seed of the initial weights and the dropout mask.
 
     Shape:
@@ -58,6 +62,8 @@ def cnn(
         layers += [nn.Conv2d(channels, count, kernel_size, padding="same", rng=rng), nn.ReLU(), nn.MaxPool2d(2)]
         channels = count
     layers.append(nn.Flatten())
-    if dropout:
-        layers.append(nn.Dropout(dropout, rng=rng))
-    return nn.Sequential(*layers, nn.Linear(channels * size * size, classes, rng=rng))
+    sizes = [channels * size * size, *hidden]
+    for inputs, outputs in zip(sizes, [*hidden, classes], strict=True):
+        layers += [nn.Dropout(dropout, rng=rng)] if dropout else []
+        layers += [nn.Linear(inputs, outputs, rng=rng), nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
