@@ -91,16 +91,12 @@ def product(a: Array, b: Array, first: int, last: int, add: bool, c: Array) -> N
     copies = len(c) >= (MANY // 4 if b.strides[0] % PAGE == 0 else MANY)
     for n in range(first, last, width):
         columns = min(width, last - n)
-        is_narrow = columns * VECTORS <= width
         for k in range(0, K, DEPTH):
             depth, more = min(DEPTH, K - k), add or k > 0
             right = at(b, k, n)
-            if copies or columns < (width // VECTORS if is_narrow else width):
+            if copies or columns < width:
                 copy_columns(b, k, n, depth, columns, panel)
                 right = at(panel, 0, 0)
             for m in range(0, M, ROWS):
                 left, target = at(a, m, k), at(c, m, n)
-                if is_narrow:
-                    tile_into(1, left, right, depth, more, M - m, columns, sums, target)
-                else:
-                    tile_into(VECTORS, left, right, depth, more, M - m, columns, sums, target)
+                tile_into(VECTORS, left, right, depth, more, M - m, columns, sums, target)
