@@ -39,7 +39,7 @@ MUTANTS = [
     mutant("winograd_weight_gradient", "the taps turned around", "taps[t, j]", "taps[8 - t, j]"),
     mutant("winograd_forward", "one panel for all", "u[panel, place]", "u[0, place]"),
     mutant("winograd_backward_weight", "the last patches only", "q + n > 0", "q + n < 0"),
-    mutant("channel_moments", "distances from 0", "(row[c] - center[c]) ** 2", "row[c] ** 2"),
+    mutant("channel_moments", "distances from 0", "m = center[k]", "m = 0.0"),
     mutant(
         "channel_statistics",
         "without the distances of the pixels' means",
@@ -47,11 +47,11 @@ MUTANTS = [
         "",
     ),
     mutant("channel_norm_forward", "always with a ReLU", "cast(0 if relu else -np.inf)", "cast(0)"),
-    mutant("channel_norm_sums", "through the ReLU", "zero if value <= least else g", "g"),
+    mutant("channel_norm_sums", "through the ReLU", "cast(0 if relu else -np.inf)", "cast(-np.inf)"),
     mutant(
         "channel_norm_backward_parameters", "not divided by the deviation", "by_x[c] * inv_std[start + c]", "by_x[c]"
     ),
-    mutant("channel_norm_backward", "without the x̂ term", " - distance * slope[c]", ""),
+    mutant("channel_norm_backward", "without the x̂ term", " - (row[c] - center[c]) * slope[c]", ""),
     mutant("group_norm_backward", "without the x̂ term", " - x_hat * slope", ""),
     mutant("prelu_backward", "`=` for `+=` in the slope's gradient", "dw[c] +=", "dw[c] ="),
     mutant("prelu_backward", "one slope for all channels", "slope, total = w[c]", "slope, total = w[0]"),

@@ -14,6 +14,8 @@ from minigrad.kernels.jit._jit import jit
 from minigrad.kernels.jit._stack import SIZE, room
 
 Array = npt.NDArray[Any]
+wide = np.float64
+ROWS = 4  # summed at a time: one after the other, each would wait for the sum before it
 
 
 @jit()
@@ -22,18 +24,26 @@ def channel_moments(x: Array, moments: Array) -> None:
     P, N, C = x.shape
     for p in range(P):
         center, spread = moments[p, 0], moments[p, 1]
-        for c in range(C):
-            center[c], spread[c] = 0, 0
-        for n in range(N):
+        center[:], spread[:], whole = 0, 0, N - N % ROWS
+        for n in range(0, whole, ROWS):
+            a, b, c, d = x[p, n], x[p, n + 1], x[p, n + 2], x[p, n + 3]
+            for k in range(C):
+                center[k] += (wide(a[k]) + wide(b[k])) + (wide(c[k]) + wide(d[k]))
+        for n in range(whole, N):
             row = x[p, n]
-            for c in range(C):
-                center[c] += row[c]
-        for c in range(C):
-            center[c] /= N
-        for n in range(N):
+            for k in range(C):
+                center[k] += row[k]
+        for k in range(C):
+            center[k] /= N
+        for n in range(0, whole, ROWS):
+            a, b, c, d = x[p, n], x[p, n + 1], x[p, n + 2], x[p, n + 3]
+            for k in range(C):
+                m = center[k]
+                spread[k] += ((a[k] - m) ** 2 + (b[k] - m) ** 2) + ((c[k] - m) ** 2 + (d[k] - m) ** 2)
+        for n in range(whole, N):
             row = x[p, n]
-            for c in range(C):
-                spread[c] += (row[c] - center[c]) ** 2
+            for k in range(C):
+                spread[k] += (row[k] - center[k]) ** 2
 
 
 @jit()
@@ -81,6 +91,12 @@ def channel_norm_forward(
                     target[c] = least if value <= least else value
 
 
+@jit(inline="always")
+def _passed(g: Any, x: Any, center: Any, scale: Any, shift: Any, least: Any) -> Any:
+    """Return what a ReLU behind the normalisation lets through of a gradient: 0 where the output is its least."""
+    return type(g)(0) if (x - center) * scale + shift <= least else g
+
+
 @jit()
 def channel_norm_sums(
     dy: Array, gamma: Array, beta: Array, x: Array, mean: Array, inv_std: Array, relu: bool, sums: Array
@@ -91,7 +107,7 @@ def channel_norm_sums(
     """
     P, N, C = x.shape
     cast = x.dtype.type
-    scale, zero, least = room(cast), cast(0), cast(0 if relu else -np.inf)
+    scale, least = room(cast), cast(0 if relu else -np.inf)
     for start in range(0, C, SIZE):
         end = min(start + SIZE, C)
         for c in range(start, end):
@@ -100,13 +116,20 @@ def channel_norm_sums(
         for p in range(P):
             plain, by_x = sums[p, 0, start:end], sums[p, 1, start:end]
             plain[:], by_x[:] = 0, 0
-            for n in range(N):
-                row, cotangent = x[p, n, start:end], dy[p, n, start:end]
+            for n in range(0, N - N % 2, 2):
+                row, other = x[p, n, start:end], x[p, n + 1, start:end]
+                given, next_given = dy[p, n, start:end], dy[p, n + 1, start:end]
                 for c in range(row.size):
-                    g, value = cotangent[c], (row[c] - center[c]) * scale[c] + shift[c]
-                    g = zero if value <= least else g
+                    g = _passed(given[c], row[c], center[c], scale[c], shift[c], least)
+                    h = _passed(next_given[c], other[c], center[c], scale[c], shift[c], least)
+                    plain[c] += wide(g) + wide(h)
+                    by_x[c] += g * (wide(row[c]) - center[c]) + h * (wide(other[c]) - center[c])
+            for n in range(N - N % 2, N):
+                row, given = x[p, n, start:end], dy[p, n, start:end]
+                for c in range(row.size):
+                    g = _passed(given[c], row[c], center[c], scale[c], shift[c], least)
                     plain[c] += g
-                    by_x[c] += g * (np.float64(row[c]) - center[c])
+                    by_x[c] += g * (wide(row[c]) - center[c])
 
 
 @jit()
@@ -148,7 +171,7 @@ def channel_norm_backward(
     P, N, C = x.shape
     cast = x.dtype.type
     scale, slope, offset, part = room(cast), room(cast), room(cast), cast(share)
-    zero, least = cast(0), cast(0 if relu else -np.inf)
+    least = cast(0 if relu else -np.inf)
     for start in range(0, C, SIZE):
         end = min(start + SIZE, C)
         for c in range(start, end):
@@ -159,6 +182,5 @@ def channel_norm_backward(
             for n in range(N):
                 row, cotangent, target = x[p, n, start:end], dy[p, n, start:end], dx[p, n, start:end]
                 for c in range(row.size):
-                    g, distance = cotangent[c], row[c] - center[c]
-                    g = zero if distance * scale[c] + shift[c] <= least else g
-                    target[c] = (g - offset[c] - distance * slope[c]) * scale[c]
+                    g = _passed(cotangent[c], row[c], center[c], scale[c], shift[c], least)
+                    target[c] = (g - offset[c] - (row[c] - center[c]) * slope[c]) * scale[c]
