@@ -14,11 +14,12 @@ from minigrad.nn.windows import Lengths, Windows, table_of
 PLACES = 36  # products of a patch
 MOST_VECTORS = 32  # of channels: for more of them there is no room
 MOST_FOR_GRADIENT = 256  # channels, beyond which the weights' gradient is faster tap by tap
+PARTS = 8192  # of a weights' gradient together, in elements of PLACES numbers: about the second cache
 
 
 def fits(layer: Convolution, windows: Windows, pixels: Memory) -> bool:
     """Return whether a convolution has this form, images to fill tiles, and channels to fill them without a rest."""
-    vector = vector_width(pixels.dtype)
+    vector = unit(pixels.dtype)
     return (
         windows.kernel == (3, 3)
         and windows.stride == windows.step == (1, 1)
@@ -32,6 +33,11 @@ def fits(layer: Convolution, windows: Windows, pixels: Memory) -> bool:
 def vector_width(dtype: Any) -> int:
     """Return how many numbers a vector register has."""
     return int(VECTOR_BYTES // np.dtype(dtype).itemsize)
+
+
+def unit(dtype: Any) -> int:
+    """Return what channels must be a multiple of, to fill vectors and the rows of tiles."""
+    return max(vector_width(dtype), ROWS)
 
 
 def panel_width(channels: int, dtype: Any) -> int:
@@ -77,13 +83,15 @@ class Patches(Taps):
         return PLACES * len(patches) * self.pixels.shape[1] * self.layer.in_channels * self.layer.out_channels
 
     def backward_weight(self, dy: Memory) -> None:
-        """Emit the weights' gradient."""
-        C, K, vector = self.pixels.shape[2], dy.shape[2], vector_width(dy.dtype)
-        if 2 * vector > C or max(C, K) > MOST_FOR_GRADIENT:  # threads share vectors of C
+        """Emit the weights' gradient; threads share parts of the patches and, where there are few, channels."""
+        C, K = self.pixels.shape[2], dy.shape[2]
+        if max(C, K) > MOST_FOR_GRADIENT:
             super().backward_weight(dy)
             return
-        du = self.b.buffer((PLACES, C, K), dy.dtype, "du")
+        parts = min(len(self.patches[0]), max(1, PARTS // (C * K)))
+        du = self.b.buffer((parts, PLACES, C, K), dy.dtype, "du")
         operands, products = (self.pixels, dy, *self.patches, du), self._products(self.patches[0])
-        self.b.emit("winograd_backward_weight", *operands, over=C, grain=vector, multiply_adds=products)
+        grain = unit(dy.dtype)
+        self.b.emit("winograd_backward_weight", *operands, over=parts * C, grain=grain, multiply_adds=products)
         with self.b.gradient(self.layer.weight, (K, C, 9), dy.dtype) as dw:
             self.b.emit("winograd_weight_gradient", du, dw, over=C, work=du.size)

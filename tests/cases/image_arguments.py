@@ -76,12 +76,12 @@ def group_norm_backward_parameters(d: Draw) -> list[Any]:
 
 
 def widths(d: Draw) -> tuple[int, int]:
-    """How many numbers a vector has, and a vector or a tile; where there are none, any numbers."""
+    """What channels are multiples of, and the width of a panel of weights; where there are no vectors, any."""
     try:
-        from minigrad.engine.winograd import panel_width, vector_width
+        from minigrad.engine.winograd import panel_width, unit
     except ImportError:
         return 4, 8
-    vector = vector_width(d.dtype)
+    vector = unit(d.dtype)
     return vector, panel_width(0, d.dtype) if d.flag() else vector
 
 
@@ -101,7 +101,7 @@ def winograd_weights(d: Draw) -> list[Any]:
 
 def winograd_weight_gradient(d: Draw) -> list[Any]:
     K = widths(d)[1] * d.integer(1, 3)
-    return [d.normal(36, d.C, K), *d.range(d.C), d.out(K, d.C, 9)]
+    return [d.normal(d.integer(1, 4), 36, d.C, K), *d.range(d.C), d.out(K, d.C, 9)]
 
 
 def winograd_forward(d: Draw) -> list[Any]:
@@ -115,10 +115,10 @@ def winograd_forward(d: Draw) -> list[Any]:
 def winograd_backward_weight(d: Draw) -> list[Any]:
     (vector, width), (seen, places, outputs) = widths(d), patches(d)
     N, wide, _, deep = images(d)
-    C, K = vector * deep, width * wide
-    first, last = d.range(deep)
+    C, K, parts = vector * deep, width * wide, d.integer(1, d.B + 1)
+    first, last = d.range(parts * deep)
     x, dy = d.normal(d.S, N, C), d.normal(outputs, N, K)
-    return [x, dy, seen, places, first * vector, last * vector, d.out(36, C, K)]
+    return [x, dy, seen, places, first * vector, last * vector, d.out(parts, 36, C, K)]
 
 
 def moments(d: Draw) -> np.ndarray:

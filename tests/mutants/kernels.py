@@ -38,7 +38,7 @@ MUTANTS = [
     mutant("winograd_weights", "not turned around", "source[8 - t] if turned", "source[t] if turned"),
     mutant("winograd_weight_gradient", "the taps turned around", "taps[t, j]", "taps[8 - t, j]"),
     mutant("winograd_forward", "one panel for all", "u[panel, place]", "u[0, place]"),
-    mutant("winograd_backward_weight", "the last patches only", "q + n > 0", "q + n < 0"),
+    mutant("winograd_backward_weight", "a part takes the next ones too", "(part + 1) * Q", "(part + 2) * Q"),
     mutant("channel_moments", "distances from 0", "m = center[k]", "m = 0.0"),
     mutant(
         "channel_statistics",

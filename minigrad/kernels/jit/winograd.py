@@ -12,21 +12,21 @@ import numpy.typing as npt
 
 from minigrad.kernels.jit._jit import jit
 from minigrad.kernels.jit._patch import collect, collect_weight, spread_gradient, spread_input, spread_weight
-from minigrad.kernels.jit._product import product
 from minigrad.kernels.jit._tile import ROWS, VECTOR_BYTES, VECTORS, at, scratch, tile
 
 Array = npt.NDArray[Any]
 
 PLACES = 36
 MOST = 32  # rows, each an image's patch, at a time
+MOST_DEEP = 64  # and where they are what is summed over
 ROOM = 4644  # rows of memory, as wide as a tile, for what is transformed of them: more than half of the second cache
 SUMS = 1188  # and for the products: PLACES of MOST + 1, since planes that lie whole pages apart displace each other
 
 
 @jit(inline="always")
-def _rows(channels: int, room: int) -> Any:
-    """Return how many rows of so many channels there is room for, in so many numbers."""
-    return min(MOST, room // (PLACES * channels) // ROWS * ROWS)
+def _rows(channels: int, room: int, most: int) -> Any:
+    """Return how many rows of so many channels there is room for in so many numbers, at most so many."""
+    return min(most, room // (PLACES * channels) // ROWS * ROWS)
 
 
 @jit()
@@ -49,15 +49,17 @@ def winograd_weights(w: Array, turned: bool, first: int, last: int, u: Array) ->
 
 @jit()
 def winograd_weight_gradient(du: Array, first: int, last: int, dw: Array) -> None:
-    """Dw = Gᵀ du G for the input channels [first, last); du (36, C, K), dw (K, C, 9)."""
+    """Dw = Gᵀ (sum of du) G for the input channels [first, last); du (parts, 36, C, K), dw (K, C, 9)."""
     K, taps = len(dw), scratch(9, dw.dtype)
+    dw[:, first:last] = 0
     for c in range(first, last):
         for k in range(0, K, taps.shape[1]):
             width = min(taps.shape[1], K - k)
-            collect_weight(du[:, c, k : k + width], taps[:, :width])
-            for j in range(width):
-                for t in range(9):
-                    dw[k + j, c, t] = taps[t, j]
+            for part in range(len(du)):
+                collect_weight(du[part, :, c, k : k + width], taps[:, :width])
+                for j in range(width):
+                    for t in range(9):
+                        dw[k + j, c, t] += taps[t, j]
 
 
 @jit()
@@ -71,7 +73,7 @@ def winograd_forward(
     (_, N, C), (panels, _, _, W) = x.shape, u.shape
     pixels, transformed = x.reshape(-1, N * C), scratch(ROOM, x.dtype).reshape(-1)
     sums = scratch(SUMS, x.dtype).reshape(-1)[: SUMS * W].reshape(PLACES, MOST + 1, W)
-    most, lanes = _rows(C, transformed.size), VECTOR_BYTES // x.itemsize
+    most, lanes = _rows(C, transformed.size, MOST), VECTOR_BYTES // x.itemsize
     images = min(N, most)
     v = transformed[: PLACES * (most * C + lanes)].reshape(PLACES, -1)
     piece = first
@@ -103,27 +105,52 @@ def winograd_forward(
 def winograd_backward_weight(
     x: Array, dy: Array, patches: Array, places: Array, first: int, last: int, du: Array
 ) -> None:
-    """Du, the gradient of the transformed weights, for the input channels [first, last); dy (P, N, K), du (36, C, K).
+    """Du, the gradient of the transformed weights: the sum over patches and images of (Bᵀ d B) times A dy Aᵀ, by place.
 
-    It is the sum over patches and images of (Bᵀ d B) times A dy Aᵀ, place by place.
+    dy (P, N, K), du (parts, 36, C, K): each part is the sum over its share of the patches. That for the rows
+    [first, last) of all, a row being an input channel of a part.
     """
+    (Q, C), parts = (len(patches), x.shape[2]), len(du)
+    for part in range(first // C, (last - 1) // C + 1):
+        low, high = max(first - part * C, 0), min(last - part * C, C)
+        share = slice(part * Q // parts, (part + 1) * Q // parts)
+        _add_patches(x, dy, patches[share], places[share], low, high, du[part])
+
+
+@jit(inline="always")
+def _add_patches(x: Array, dy: Array, patches: Array, places: Array, first: int, last: int, du: Array) -> None:
+    """Set du[:, first:last] to what these patches give."""
     (_, N, C), K, width = x.shape, dy.shape[2], last - first
     pixels, outputs = x.reshape(-1, N * C), dy.reshape(-1, N * K)
     inputs, given = scratch(ROOM, x.dtype).reshape(-1), scratch(ROOM, x.dtype).reshape(-1)
-    most = _rows(max(C, K), inputs.size)
+    most, lanes = _rows(max(C, K), inputs.size, MOST_DEEP), VECTOR_BYTES // x.itemsize
     images = min(N, most)
     for q in range(0, len(patches), most // images):
         seen, behind = patches[q : q + most // images], places[q : q + most // images]
         for n in range(0, N, images):
             count = min(images, N - n)
-            rows = len(seen) * count
-            v = inputs[: PLACES * rows * width].reshape(PLACES, rows * width)
-            g = given[: PLACES * rows * K].reshape(PLACES, rows * K)
+            rows, together = len(seen) * count, count if width == C else 1
+            v = inputs[: PLACES * (rows * width + lanes)].reshape(PLACES, -1)
+            g = given[: PLACES * (rows * K + lanes)].reshape(PLACES, -1)
             for i in range(len(seen)):
                 spread_gradient(outputs, behind[i], n * K, g[:, i * count * K : (i + 1) * count * K])
-                for m in range(count):
+                for m in range(0, count, together):
                     row = i * count + m
-                    spread_input(pixels, seen[i], (n + m) * C + first, v[:, row * width : (row + 1) * width])
-            left, right = v.reshape(PLACES, rows, width), g.reshape(PLACES, rows, K)
+                    target = v[:, row * width : (row + together) * width]
+                    spread_input(pixels, seen[i], (n + m) * C + first, target)
             for place in range(PLACES):
-                product(left[place].T, right[place], 0, K, q + n > 0, du[place, first:last])
+                left = v[place, : rows * width].reshape(rows, width).T
+                right, sums = g[place, : rows * K].reshape(rows, K), du[place, first:last]
+                if K % (VECTORS * lanes) == 0:
+                    _add_products(VECTORS, left, right, q + n > 0, sums)
+                else:
+                    _add_products(1, left, right, q + n > 0, sums)
+
+
+@jit(inline="always")
+def _add_products(vectors: int, left: Array, right: Array, add: bool, sums: Array) -> None:
+    """Set or add to sums (C, K): left (C, M) @ right (M, K), both of whole tiles `vectors` (a literal) wide."""
+    width = vectors * VECTOR_BYTES // sums.itemsize
+    for k in range(0, sums.shape[1], width):
+        for c in range(0, len(sums), ROWS):
+            tile(vectors, at(left, c, 0), at(right, 0, k), len(right), add, at(sums, c, k))

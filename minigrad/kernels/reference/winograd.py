@@ -50,8 +50,8 @@ def winograd_weights(w: Array, turned: bool, first: int, last: int, u: Array) ->
 
 
 def winograd_weight_gradient(du: Array, first: int, last: int, dw: Array) -> None:
-    """Dw = Gᵀ du G for the input channels [first, last); du (36, C, K), dw (K, C, 9)."""
-    dw[:, first:last] = _around(WEIGHT.T, du[:, first:last]).transpose(2, 1, 0)
+    """Dw = Gᵀ (sum of du) G for the input channels [first, last); du (parts, 36, C, K), dw (K, C, 9)."""
+    dw[:, first:last] = _around(WEIGHT.T, du.sum(0)[:, first:last]).transpose(2, 1, 0)
 
 
 def winograd_forward(
@@ -74,10 +74,15 @@ def winograd_forward(
 def winograd_backward_weight(
     x: Array, dy: Array, patches: Array, places: Array, first: int, last: int, du: Array
 ) -> None:
-    """Du, the gradient of the transformed weights, for the input channels [first, last); dy (P, N, K), du (36, C, K).
+    """Du, the gradient of the transformed weights: the sum over patches and images of (Bᵀ d B) times A dy Aᵀ, by place.
 
-    It is the sum over patches and images of (Bᵀ d B) times A dy Aᵀ, place by place.
+    dy (P, N, K), du (parts, 36, C, K): each part is the sum over its share of the patches. That for the rows
+    [first, last) of all, a row being an input channel of a part.
     """
+    (Q, C), parts = (len(patches), x.shape[2]), len(du)
     d = _around(INPUT, seen(x, patches).swapaxes(0, 1))
     given = _around(OUTPUT.T, seen(dy, places).swapaxes(0, 1))
-    du[:, first:last] = np.einsum("aqnc,aqnk->ack", d[..., first:last], given)
+    for row in range(first, last):
+        part, c = divmod(row, C)
+        share = slice(part * Q // parts, (part + 1) * Q // parts)
+        du[part, :, c] = np.einsum("aqn,aqnk->ak", d[:, share, :, c], given[:, share])
