@@ -14,7 +14,8 @@ from minigrad.nn.windows import Lengths, Windows, table_of
 PLACES = 36  # products of a patch
 MOST_VECTORS = 32  # of channels: for more of them there is no room
 MOST_FOR_GRADIENT = 256  # channels, beyond which the weights' gradient is faster tap by tap
-PARTS = 8192  # of a weights' gradient together, in elements of PLACES numbers: about the second cache
+PARTS = 8  # of a weights' gradient at most,
+ELEMENTS = 8192  # and of all of them together, each of PLACES numbers: about the second cache
 
 
 def fits(layer: Convolution, windows: Windows, pixels: Memory) -> bool:
@@ -88,7 +89,7 @@ class Patches(Taps):
         if max(C, K) > MOST_FOR_GRADIENT:
             super().backward_weight(dy)
             return
-        parts = min(len(self.patches[0]), max(1, PARTS // (C * K)))
+        parts = min(PARTS, len(self.patches[0]), max(1, ELEMENTS // (C * K)))
         du = self.b.buffer((parts, PLACES, C, K), dy.dtype, "du")
         operands, products = (self.pixels, dy, *self.patches, du), self._products(self.patches[0])
         grain = unit(dy.dtype)

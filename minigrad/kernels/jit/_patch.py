@@ -23,6 +23,8 @@ from minigrad.kernels.jit._tile import VECTOR_BYTES, Matrix
 Array = npt.NDArray[Any]
 Terms = list[Any]
 
+BLOCK = 8  # vectors of each pixel transformed at a time: down the columns, then along the rows, in the first cache
+
 NEAR, FAR = 0.5**0.5, 2**0.5
 POINTS = (NEAR, -NEAR, FAR, -FAR)
 INPUT = np.array(  # Bᵀ of Lavin and Gray (2016)
@@ -71,13 +73,13 @@ def _square(matrix: Array, d: Array) -> Array:
     return square.reshape(-1, d.shape[1])
 
 
-def collect(m: Array, bias: Array, pixels: Array, y: Array) -> None:
-    """Set the first row of y[pixels], as wide as a bias of whole vectors: Aᵀ d A + bias, d (6, 6) being m's first rows.
+def collect(m: Array, bias: Array, pixels: Array, rows: int, y: Array) -> None:
+    """Set the first rows of y[pixels], as wide as a bias of whole vectors: Aᵀ d A + bias, d (6, 6) being m's.
 
     m (36, ·, ·), y (P, ·, ·) of any strides. Negative pixels are left out.
     """
-    values = _square(OUTPUT, m[:, 0, : bias.size]) + bias
-    y[pixels[pixels >= 0], 0, : bias.size] = values[pixels >= 0]
+    values = _square(OUTPUT, m[:, :rows, : bias.size].reshape(36, -1)).reshape(16, rows, -1) + bias
+    y[pixels[pixels >= 0], :rows, : bias.size] = values[pixels >= 0]
 
 
 @type_callable(spread_weight)
@@ -100,7 +102,7 @@ def _type_spread(context: Any) -> Callable[..., Any]:
 
 @type_callable(collect)
 def _type_collect(context: Any) -> Callable[..., Any]:
-    def typer(m: Any, bias: Any, pixels: Any, y: Any) -> Any:
+    def typer(m: Any, bias: Any, pixels: Any, rows: Any, y: Any) -> Any:
         return types.void
 
     return typer
@@ -180,27 +182,66 @@ def _lower_weight(matrix: Array) -> Callable[..., Any]:
 
 
 def _lower_spread(matrix: Array) -> Callable[..., Any]:
+    n = matrix.shape[1]
+
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        x, v = (Matrix(context, builder, signature.args[n], arguments[n]) for n in (0, 3))
+        x, v = (Matrix(context, builder, signature.args[k], arguments[k]) for k in (0, 3))
         pixels, start = _Numbers(context, builder, signature.args[1], arguments[1]), arguments[2]
         lanes = VECTOR_BYTES // x.itemsize
         vector = ir.VectorType(x.number, lanes)
-        numbers = [pixels[i] for i in range(matrix.shape[1] ** 2)]
+        numbers = [pixels[i] for i in range(n * n)]
         present = [builder.icmp_signed(">=", i, INDEX(0)) for i in numbers]
         rows = [x.row(builder.select(here, i, INDEX(0))) for i, here in zip(numbers, present, strict=True)]
         sources = [cgutils.pointer_add(builder, row, builder.mul(start, INDEX(x.itemsize))) for row in rows]
-        sources = [builder.bitcast(source, vector.as_pointer()) for source in sources]
-        targets = [builder.bitcast(v.row(INDEX(i)), vector.as_pointer()) for i in range(36)]
-        with cgutils.for_range(builder, builder.udiv(v.width, INDEX(lanes))) as loop:
-            values = [
-                builder.select(here, x.load(builder.gep(source, [loop.index])), vector(None))
-                for here, source in zip(present, sources, strict=True)
-            ]
-            for value, target in zip(_transformed(builder, matrix, values), targets, strict=True):
-                builder.store(value, builder.gep(target, [loop.index])).align = x.itemsize
+        targets = [v.row(INDEX(i)) for i in range(36)]
+
+        def read(pixel: int, number: Any) -> Any:
+            value = x.load(_vector_at(builder, vector, sources[pixel], number, INDEX(VECTOR_BYTES)))
+            return builder.select(present[pixel], value, vector(None))
+
+        def write(place: int, number: Any, value: Any) -> None:
+            target = _vector_at(builder, vector, targets[place], number, INDEX(VECTOR_BYTES))
+            builder.store(value, target).align = x.itemsize
+
+        _transform_all(builder, matrix, vector, builder.udiv(v.width, INDEX(lanes)), read, write)
         return context.get_dummy_value()
 
     return generate
+
+
+def _vector_at(builder: Any, vector: Any, start: Any, number: Any, step: Any) -> Any:
+    """Return the address of a vector, `step` bytes behind the one before it."""
+    place = cgutils.pointer_add(builder, start, builder.mul(number, step))
+    return builder.bitcast(place, vector.as_pointer())
+
+
+def _transform_all(
+    builder: Any,
+    matrix: Array,
+    vector: Any,
+    total: Any,
+    read: Callable[[int, Any], Any],
+    write: Callable[[int, Any, Any], None],
+) -> None:
+    """Emit matrix @ d @ matrix.T for so many squares d of vectors, down the columns first.
+
+    `read(place, number)` emits the vector at a place of a square, `write(place, number, value)` takes one of a result.
+    """
+    m, n = matrix.shape
+    halves = [cgutils.alloca_once(builder, vector, BLOCK) for _ in range(m * n)]
+    with cgutils.for_range_slice(builder, INDEX(0), total, INDEX(BLOCK), inc=True) as (first, _):
+        left = builder.sub(total, first)
+        count = builder.select(builder.icmp_unsigned("<", left, INDEX(BLOCK)), left, INDEX(BLOCK))
+        for j in range(n):
+            with cgutils.for_range(builder, count) as loop:
+                column = [read(i * n + j, builder.add(first, loop.index)) for i in range(n)]
+                for value, half in zip(_along(builder, matrix, column), halves[j::n], strict=True):
+                    builder.store(value, builder.gep(half, [loop.index]))
+        for i in range(m):
+            with cgutils.for_range(builder, count) as loop:
+                row = [builder.load(builder.gep(half, [loop.index])) for half in halves[i * n : (i + 1) * n]]
+                for j, value in enumerate(_along(builder, matrix, row)):
+                    write(i * m + j, builder.add(first, loop.index), value)
 
 
 lower_builtin(spread_weight, types.Array, types.Array)(_lower_weight(WEIGHT))
@@ -209,21 +250,30 @@ lower_builtin(spread_input, types.Array, types.Array, types.Integer, types.Array
 lower_builtin(spread_gradient, types.Array, types.Array, types.Integer, types.Array)(_lower_spread(OUTPUT.T))
 
 
-@lower_builtin(collect, types.Array, types.Array, types.Array, types.Array)
+@lower_builtin(collect, types.Array, types.Array, types.Array, types.Integer, types.Array)
 def _lower_collect(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    m, y = (Matrix(context, builder, signature.args[n], arguments[n]) for n in (0, 3))
+    m, y = (Matrix(context, builder, signature.args[n], arguments[n]) for n in (0, 4))
     bias, pixels = (_Numbers(context, builder, signature.args[n], arguments[n]) for n in (1, 2))
     lanes = VECTOR_BYTES // y.itemsize
     vector = ir.VectorType(y.number, lanes)
     numbers = [pixels[i] for i in range(16)]
+    present = [builder.icmp_signed(">=", number, INDEX(0)) for number in numbers]
     with cgutils.for_range(builder, builder.udiv(bias.size, INDEX(lanes))) as loop:
 
-        def place(row: Any) -> Any:
-            return builder.gep(builder.bitcast(row, vector.as_pointer()), [loop.index])
+        def column(start: Any) -> Any:
+            return _vector_at(builder, vector, start, loop.index, INDEX(VECTOR_BYTES))
 
-        values = [m.load(place(m.member(INDEX(i)).data)) for i in range(36)]
-        shift = y.load(place(bias.data))
-        for number, value in zip(numbers, _transformed(builder, OUTPUT, values), strict=True):
-            with builder.if_then(builder.icmp_signed(">=", number, INDEX(0))):
-                builder.store(builder.fadd(value, shift), place(y.member(number).data)).align = y.itemsize
+        sources = [column(m.member(INDEX(i)).data) for i in range(36)]
+        targets = [column(y.member(number).data) for number in numbers]
+        shift = y.load(column(bias.data))
+
+        def read(place: int, row: Any) -> Any:
+            return m.load(_vector_at(builder, vector, sources[place], row, m.row_bytes))
+
+        def write(pixel: int, row: Any, value: Any) -> None:
+            with builder.if_then(present[pixel]):
+                target = _vector_at(builder, vector, targets[pixel], row, y.row_bytes)
+                builder.store(builder.fadd(value, shift), target).align = y.itemsize
+
+        _transform_all(builder, OUTPUT, vector, arguments[3], read, write)
     return context.get_dummy_value()

@@ -97,8 +97,7 @@ def winograd_forward(
                             tile(1, at(left, row, 0), right, C, False, at(sums[place], row, 0))
                 bias = b[panel * W : (panel + 1) * W]
                 for i in range(count):
-                    for m in range(length):
-                        collect(at(sums, i * length + m, 0), bias, places[q + i], at(y, n + m, panel * W))
+                    collect(at(sums, i * length, 0), bias, places[q + i], length, at(y, n, panel * W))
 
 
 @jit()
