@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minigrad import nn, optim
+from minigrad import engine, nn, optim
 from tests.backend import needs_engine
 from tests.engine_runs import Parts, Training, assert_compiled_equals_eager
 
@@ -28,3 +28,22 @@ def test_pooling_before_a_relu_is_the_same(options: dict[str, Any]) -> None:
         return rng.standard_normal((5, 1, 9, 7)), rng.standard_normal(shape)
 
     assert_compiled_equals_eager(Training(make, batch, steps=3), np.float64)
+
+
+@pytest.mark.parametrize("shortcut", [None, nn.Conv2d], ids=["identity", "convolution"])
+def test_a_sum_with_a_relu_is_taken_behind_batch_norm(shortcut: type[nn.Conv2d] | None) -> None:
+    def make(dtype: Any) -> Parts:
+        body = nn.Sequential(nn.Conv2d(2, 2, 3, padding=1, rng=0), nn.BatchNorm2d(2))
+        block = nn.Residual(body, shortcut(2, 2, 1, rng=1) if shortcut else None)
+        model = nn.Sequential(nn.Conv2d(1, 2, 1, rng=2), block, nn.ReLU(), nn.Conv2d(2, 1, 1, rng=3)).to(dtype)
+        return model, nn.MSELoss(), optim.SGD(model.parameters(), lr=0.1)
+
+    def batch(step: int) -> tuple[np.ndarray, np.ndarray]:
+        rng = np.random.default_rng(step)
+        return rng.standard_normal((5, 1, 6, 7)), rng.standard_normal((5, 1, 6, 7))
+
+    assert_compiled_equals_eager(Training(make, batch, steps=3), np.float64)
+    model, loss, optimizer = make(np.float64)
+    step = engine.compile(model, loss, optimizer)
+    step(*batch(0))
+    assert "channel_norm_add_relu" in repr(step)

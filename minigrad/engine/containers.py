@@ -1,12 +1,13 @@
 """The lowerings of the containers."""
 
 import math
+from typing import TypeGuard
 
 from minigrad import nn
 from minigrad.engine.layers import is_dropping, relu_dropout
 from minigrad.engine.lowering import Lowering, Pull, lowers
 from minigrad.engine.memory import Image, Memory, Shape, Value, cut, in_form_of
-from minigrad.engine.norm import channel_norm
+from minigrad.engine.norm import ChannelNorm, channel_norm
 from minigrad.nn import Module
 
 
@@ -23,6 +24,9 @@ def sequential(b: Lowering, chain: nn.Sequential, x: Value) -> tuple[Value, Pull
             del layers[0]
         elif type(layer) is nn.BatchNorm2d and type(behind) is nn.ReLU:
             x, pull = channel_norm(b, layer, x, relu=True)
+            del layers[0]
+        elif type(layer) is nn.Residual and _ends_in_norm(layer.body) and type(behind) is nn.ReLU:
+            x, pull = _residual_relu(b, layer.body, layer.shortcut, x)
             del layers[0]
         else:
             x, pull = b.lower(layer, x)
@@ -68,6 +72,30 @@ def sum_(b: Lowering, layer: nn.Sum, x: Value) -> tuple[Value, Pull]:
 def residual(b: Lowering, layer: nn.Residual, x: Value) -> tuple[Value, Pull]:
     """y = body(x) + shortcut(x)."""
     return _added(b, [layer.body, layer.shortcut], x)
+
+
+def _ends_in_norm(body: Module) -> TypeGuard[nn.Sequential]:
+    """Return whether a BatchNorm2d is the last of several layers."""
+    return isinstance(body, nn.Sequential) and len(body) > 1 and type(body[-1]) is nn.BatchNorm2d
+
+
+def _residual_relu(b: Lowering, body: nn.Sequential, shortcut: Module, x: Value) -> tuple[Value, Pull]:
+    """y = relu(body(x) + shortcut(x)): the sum and the ReLU in the pass of the BatchNorm at the end of the body."""
+    *front, last = body
+    assert isinstance(last, nn.BatchNorm2d)
+    value, pull_front = b.lower(nn.Sequential(*front), x)
+    other, pull_shortcut = b.lower(shortcut, x)
+    norm = ChannelNorm(b, last, value)
+    y, pull_relu = norm.forward_add_relu(other)
+
+    def pull_body(dy: Value, wants_dx: bool) -> Value:
+        return pull_front(norm.backward(dy, relu=False), wants_dx)
+
+    def pull_all(dy: Value, wants_dx: bool) -> Value:
+        dsum = pull_relu(dy, True)
+        return _pull_branches(b, [body, shortcut], [pull_body, pull_shortcut], [dsum] * 2, x, wants_dx)
+
+    return y, pull_all
 
 
 def _added(b: Lowering, branches: list[Module], x: Value) -> tuple[Value, Pull]:

@@ -43,33 +43,67 @@ def _column_norm(b: Lowering, layer: BatchNorm, rows: Memory) -> tuple[Memory, P
     return y, pull
 
 
-def channel_norm(b: Lowering, layer: BatchNorm, x: Value, *, relu: bool) -> tuple[Value, Pull]:
-    """The channels of images, whose pixels the threads share; with the ReLU behind it, in one pass each way."""
-    rank, dtype = 1 if isinstance(layer, nn.BatchNorm1d) else 2, x.dtype
-    pixels = b.pixels(x, rank)
-    P, N, C = pixels.shape
-    gamma, beta = affine_of(layer.weight, layer.bias, C, dtype)
+class ChannelNorm:
+    """A BatchNorm of images, whose pixels the threads share: its instructions but for those that write y.
 
-    def take(*statistics: Memory) -> None:
-        moments = b.buffer((P, 2, C), np.float64, "moments")
-        b.emit("channel_moments", cut(pixels), cut(moments), work=2 * pixels.size)
-        b.emit("channel_statistics", moments, N, layer.eps, *statistics)
+    Arguments:
+        b: gets the instructions.
+        layer: the BatchNorm.
+        x: its input.
+    """
 
-    mean, inv_std, uses_batch = _statistics(b, layer, (P * N, C), dtype, take)
-    y = b.like(pixels, "y")
-    b.emit("channel_norm_forward", cut(pixels), gamma, beta, mean, inv_std, relu, cut(y))
+    def __init__(self, b: Lowering, layer: BatchNorm, x: Value) -> None:
+        self.b, self.layer, self.x, self.rank = b, layer, x, 1 if isinstance(layer, nn.BatchNorm1d) else 2
+        self.pixels = pixels = b.pixels(x, self.rank)
+        P, N, C = pixels.shape
+        gamma, beta = affine_of(layer.weight, layer.bias, C, x.dtype)
 
-    def pull(dy: Value, wants_dx: bool) -> Value:
-        cotangent, dx = cut(b.pixels(dy, rank)), b.like(pixels, "dx")
-        sums, saved = b.buffer((P, 2, C), np.float64, "sums"), (gamma, beta, cut(pixels), mean, inv_std, relu)
+        def take(*statistics: Memory) -> None:
+            moments = b.buffer((P, 2, C), np.float64, "moments")
+            b.emit("channel_moments", cut(pixels), cut(moments), work=2 * pixels.size)
+            b.emit("channel_statistics", moments, N, layer.eps, *statistics)
+
+        mean, self.inv_std, self.uses_batch = _statistics(b, layer, (P * N, C), x.dtype, take)
+        self.affine, self.statistics = (gamma, beta), (mean, self.inv_std)
+
+    def forward(self, *, relu: bool) -> Value:
+        """Emit y, with the ReLU behind it in the same pass."""
+        y = self.b.like(self.pixels, "y")
+        self.b.emit("channel_norm_forward", cut(self.pixels), *self.affine, *self.statistics, relu, cut(y))
+        return Image(y, self.x.shape)
+
+    def forward_add_relu(self, other: Value) -> tuple[Value, Pull]:
+        """Emit the ReLU of y plus another image; return it, and what emits the gradient of the sum."""
+        b, y, added = self.b, self.b.like(self.pixels, "y"), self.b.pixels(other, self.rank)
+        b.emit("channel_norm_add_relu", cut(self.pixels), *self.affine, *self.statistics, cut(added), cut(y))
+
+        def pull(dy: Value, wants_dx: bool) -> Value:
+            cotangent, dsum = b.pixels(dy, self.rank), b.like(self.pixels, "dsum")
+            b.emit("relu_backward", cut(cotangent.reshape(-1)), cut(y.reshape(-1)), cut(dsum.reshape(-1)))
+            return Image(dsum, self.x.shape)
+
+        return Image(y, self.x.shape), pull
+
+    def backward(self, dy: Value, *, relu: bool) -> Value:
+        """Emit the gradients of gamma and beta, and dx."""
+        b, (P, N, C), dtype = self.b, self.pixels.shape, self.x.dtype
+        cotangent, dx = cut(b.pixels(dy, self.rank)), b.like(self.pixels, "dx")
+        sums, saved = b.buffer((P, 2, C), np.float64, "sums"), (*self.affine, cut(self.pixels), *self.statistics, relu)
         b.emit("channel_norm_sums", cotangent, *saved, cut(sums), work=2 * dx.size)
-        with b.gradient(layer.weight, (C,), dtype) as dgamma, b.gradient(layer.bias, (C,), dtype) as dbeta:
-            b.emit("channel_norm_backward_parameters", sums, inv_std, dgamma, dbeta)
-            share = 1 / (P * N) if uses_batch else 0.0
+        with (
+            b.gradient(self.layer.weight, (C,), dtype) as dgamma,
+            b.gradient(self.layer.bias, (C,), dtype) as dbeta,
+        ):
+            b.emit("channel_norm_backward_parameters", sums, self.inv_std, dgamma, dbeta)
+            share = 1 / (P * N) if self.uses_batch else 0.0
             b.emit("channel_norm_backward", cotangent, dgamma, dbeta, *saved, share, cut(dx), work=2 * dx.size)
-        return Image(dx, x.shape)
+        return Image(dx, self.x.shape)
 
-    return Image(y, x.shape), pull
+
+def channel_norm(b: Lowering, layer: BatchNorm, x: Value, *, relu: bool) -> tuple[Value, Pull]:
+    """The channels of images; with the ReLU behind it, in one pass each way."""
+    norm = ChannelNorm(b, layer, x)
+    return norm.forward(relu=relu), lambda dy, wants_dx: norm.backward(dy, relu=relu)
 
 
 def _statistics(

@@ -136,6 +136,11 @@ def channel_norm_forward(d: Draw) -> list[Any]:
     return [d.normal(*form), d.normal(d.L), d.normal(d.L), *statistics, relu, d.out(*form)]
 
 
+def channel_norm_add_relu(d: Draw) -> list[Any]:
+    form, statistics, _ = channels(d)
+    return [d.normal(*form), d.normal(d.L), d.normal(d.L), *statistics, d.normal(*form), d.out(*form)]
+
+
 def channel_norm_sums(d: Draw) -> list[Any]:
     form, statistics, relu = channels(d)
     dy, gamma, beta, x = d.normal(*form), d.normal(d.L), d.normal(d.L), d.normal(*form)
@@ -156,6 +161,7 @@ ARGUMENTS: dict[str, Row] = {
     "channel_moments": lambda d: [d.normal(d.S, d.N, d.L), np.full((d.S, 2, d.L), np.nan)],
     "channel_statistics": lambda d: [moments(d), d.N, d.number(1e-5, 0.1), *(d.out(d.L) for _ in range(3))],
     "channel_norm_forward": channel_norm_forward,
+    "channel_norm_add_relu": channel_norm_add_relu,
     "channel_norm_sums": channel_norm_sums,
     "channel_norm_backward_parameters": lambda d: [moments(d), d.positive(d.L), d.out(d.L), d.out(d.L)],
     "channel_norm_backward": channel_norm_backward,

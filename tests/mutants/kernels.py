@@ -47,6 +47,7 @@ MUTANTS = [
         "",
     ),
     mutant("channel_norm_forward", "always with a ReLU", "cast(0 if relu else -np.inf)", "cast(0)"),
+    mutant("channel_norm_add_relu", "the sum is not cut off", "zero if value <= zero else value", "value"),
     mutant("channel_norm_sums", "through the ReLU", "cast(0 if relu else -np.inf)", "cast(-np.inf)"),
     mutant(
         "channel_norm_backward_parameters", "not divided by the deviation", "by_x[c] * inv_std[start + c]", "by_x[c]"

@@ -91,6 +91,27 @@ def channel_norm_forward(
                     target[c] = least if value <= least else value
 
 
+@jit()
+def channel_norm_add_relu(
+    x: Array, gamma: Array, beta: Array, mean: Array, inv_std: Array, other: Array, y: Array
+) -> None:
+    """y = max(gamma (x - mean) inv_std + beta + other, 0), NaN stays; x, other and y (P, N, C)."""
+    P, N, C = x.shape
+    cast = x.dtype.type
+    scale, zero = room(cast), cast(0)
+    for start in range(0, C, SIZE):
+        end = min(start + SIZE, C)
+        for c in range(start, end):
+            scale[c - start] = gamma[c] * inv_std[c]
+        center, shift = mean[start:end], beta[start:end]
+        for p in range(P):
+            for n in range(N):
+                row, added, target = x[p, n, start:end], other[p, n, start:end], y[p, n, start:end]
+                for c in range(row.size):
+                    value = (row[c] - center[c]) * scale[c] + shift[c] + added[c]
+                    target[c] = zero if value <= zero else value
+
+
 @jit(inline="always")
 def _passed(g: Any, x: Any, center: Any, scale: Any, shift: Any, least: Any) -> Any:
     """Return what a ReLU behind the normalisation lets through of a gradient: 0 where the output is its least."""

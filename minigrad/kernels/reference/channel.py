@@ -40,6 +40,14 @@ def channel_norm_forward(
         y[y <= 0] = 0
 
 
+def channel_norm_add_relu(
+    x: Array, gamma: Array, beta: Array, mean: Array, inv_std: Array, other: Array, y: Array
+) -> None:
+    """y = max(gamma (x - mean) inv_std + beta + other, 0), NaN stays; x, other and y (P, N, C)."""
+    y[...] = _output(x, gamma, beta, mean, inv_std) + other
+    y[y <= 0] = 0
+
+
 def channel_norm_sums(
     dy: Array, gamma: Array, beta: Array, x: Array, mean: Array, inv_std: Array, relu: bool, sums: Array
 ) -> None:
