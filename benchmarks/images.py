@@ -1,5 +1,7 @@
 """Networks of images: a training step, and outputs for 10,000 images, beside PyTorch in each of its modes.
 
+ONNX Runtime computes outputs beside them.
+
 Batches lie in memory. First the losses of all over the first steps are compared, from the same weights, without
 dropout, whose masks differ: nobody is timed who trains otherwise.
 """
@@ -24,6 +26,7 @@ MODES = {
 TRAINERS: dict[str, tuple[str, dict[str, bool]]] = {"minigrad": (f"{FILE}:Minigrad", {})}
 TRAINERS |= {f"PyTorch, {mode}": (f"{FILE}:PyTorch", options) for mode, options in MODES.items()}
 PYTORCH = [name for name in TRAINERS if name != "minigrad"]
+EVALUATORS = TRAINERS | {"ONNX Runtime": ("benchmarks.contestants.onnx_runtime:OnnxRuntime", {})}
 SAMPLES = 10_000
 PARITY_STEPS = 3
 TOLERANCE = (
@@ -34,7 +37,7 @@ BLOCKS, SECONDS = 2, 0.3
 
 def measure(rounds: int) -> dict[str, Any]:
     """Return samples of everyone for each network, and of the CNN's outputs."""
-    with workers({name: {} for name in TRAINERS}) as crew:
+    with workers({name: {} for name in EVALUATORS}) as crew:
         rows = [race(crew, workload, rounds) for workload in IMAGE_WORKLOADS]
         return {"parity_steps": PARITY_STEPS, "rows": rows, "inference": evaluate(crew, rounds)}
 
@@ -53,7 +56,7 @@ def race(crew: Mapping[str, Worker], workload: ImageWorkload, rounds: int) -> di
     for name, worst in parity.items():
         if not worst <= TOLERANCE:
             raise ValueError(f"{name} does not train as PyTorch does: losses differ by {worst:.1e} of their value")
-    samples = interleave(crew, "run", rounds, BLOCKS, SECONDS)
+    samples = interleave({name: crew[name] for name in TRAINERS}, "run", rounds, BLOCKS, SECONDS)
     return {"workload": asdict(workload), "samples": samples, "parity": parity}
 
 
@@ -61,7 +64,7 @@ def evaluate(crew: Mapping[str, Worker], rounds: int) -> dict[str, list[float]]:
     """Compare the CNN's outputs for many images, then time everyone."""
     print(f"{CNN.name}: outputs", flush=True)
     outputs = {}
-    for name, (path, options) in TRAINERS.items():
+    for name, (path, options) in EVALUATORS.items():
         crew[name].build(path, CNN, **options)
         outputs[name] = crew[name].call("show", SAMPLES)
     for name, found in outputs.items():
@@ -76,6 +79,6 @@ def table(result: dict[str, Any]) -> str:
     lines = []
     for title, samples in rows:
         fastest = best(samples, PYTORCH)
-        times = [cell(samples[name], 1e3) for name in TRAINERS]
+        times = [cell(samples.get(name), 1e3) for name in EVALUATORS]
         lines.append([title, f"**{ratio(samples, fastest, 'minigrad')}** ({fastest})", *times])
-    return markdown(["ms: median (10th percentile)", "times faster than PyTorch at its best", *TRAINERS], lines)
+    return markdown(["ms: median (10th percentile)", "times faster than PyTorch at its best", *EVALUATORS], lines)
