@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -43,12 +44,13 @@ class Preparation:
         if self.seed < 0:
             raise ValueError(f"seed: want at least 0, got {self.seed}")
 
-    @property
+    # Cached: an epoch may be a call for each step.
+    @cached_property
     def fixed(self) -> Self:
         """The same without what is random."""
         return replace(self, augment=None, seed=0)
 
-    @property
+    @cached_property
     def wants_images(self) -> bool:
         """Whether it can be done to images alone."""
         is_one = np.ndim(self.mean) == np.ndim(self.std) == 0

@@ -38,16 +38,19 @@ def _shifted(x: Array, move: Array, factor: Any, offset: Any, out: Array) -> Non
     ahead = right if flip else -right
     first, last = max(0, ahead), min(Q, Q + ahead)
     for i in range(P):
-        target, row = out[i], i + down
-        target[:] = offset
-        if 0 <= row < P:
-            source = x[row]
-            if flip:
-                for j in range(first, last):
-                    target[j] = out.dtype.type(source[Q - 1 - j + right]) * factor + offset
-            else:
-                for j in range(first, last):
-                    target[j] = out.dtype.type(source[j + right]) * factor + offset
+        row = i + down
+        out[i] = offset
+        if not (0 <= row < P and first < last):
+            continue
+        target = out[i, first:last]  # not out[i, first + j]: an index that may be negative costs the vectors
+        if flip:
+            source = x[row, Q - last + right : Q - first + right]
+            for j in range(source.size):
+                target[source.size - 1 - j] = out.dtype.type(source[j]) * factor + offset
+        else:
+            source = x[row, first + right : last + right]
+            for j in range(source.size):
+                target[j] = out.dtype.type(source[j]) * factor + offset
 
 
 @jit()
