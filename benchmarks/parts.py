@@ -2,7 +2,7 @@
 
 from types import ModuleType
 
-from benchmarks import convolutions, epoch, gemm, images, inference, processes, step, time_to_accuracy
+from benchmarks import augmentation, convolutions, epoch, gemm, images, inference, processes, step, time_to_accuracy
 
 PARTS: dict[str, ModuleType] = {
     "step": step,
@@ -12,5 +12,6 @@ PARTS: dict[str, ModuleType] = {
     "processes": processes,
     "gemm": gemm,
     "images": images,
+    "augmentation": augmentation,
     "convolutions": convolutions,
 }

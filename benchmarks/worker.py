@@ -46,7 +46,8 @@ class Worker:
     def __init__(self, environment: Mapping[str, str]) -> None:
         context = get_context("spawn")
         self._pipe, other = context.Pipe()
-        self._process = context.Process(target=_serve, args=(other,), daemon=True)
+        # Not a daemon, which may have no processes of its own: PyTorch's DataLoader has. A closed pipe ends it, too.
+        self._process = context.Process(target=_serve, args=(other,))
         with _environment(thread_variables(threads()) | environment):
             self._process.start()
         other.close()

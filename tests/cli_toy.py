@@ -8,7 +8,7 @@ import pytest
 
 from minigrad import plots
 from minigrad.cli import main
-from minigrad.data import CATALOG, File, Source, write_idx
+from minigrad.data import CATALOG, Augmentation, File, Source, write_idx
 from minigrad.io import load_state
 from minigrad.train import Checkpoint
 
@@ -38,7 +38,8 @@ def write_toy(folder):
     for name, array in {"train-x": x, "train-y": y, "test-x": test_x, "test-y": test_y}.items():
         write_idx(folder / name, array)
         files.append(File(name, hashlib.sha256((folder / name).read_bytes()).hexdigest()))
-    return Source("toy", CLASSES, (files[0], files[1]), (files[2], files[3]), mirrors=())
+    augmentation = Augmentation(crop=1, erasing=0.5)  # left stays left
+    return Source("toy", CLASSES, (files[0], files[1]), (files[2], files[3]), mirrors=(), augmentation=augmentation)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from benchmarks import (
+    augmentation,
     contestants,
     convolutions,
     epoch,
@@ -206,6 +207,7 @@ RESULTS: dict[str, Any] = {
     "processes": {"warm": ONES, "cold": ONES, "memory": ONES, "imports": {"torch": [2.0]}, "bytes": {"torch": 9e6}},
     "gemm": {"counts": [1], "rows": [{"form": "forward", "shape": [500, 700, 600], "samples": RATES}]},
     "images": {"rows": [{"workload": {"name": "CNN"}, "samples": IMAGES}], "inference": IMAGES},
+    "augmentation": {"images": 128, "samples": {name: [6.0] for name in augmentation.ENTRANTS} | {"minigrad": [2.0]}},
     "convolutions": {"rows": [{"network": "CNN", "form": [1, 3, 1, 1, 3, 1], "way": "forward", "samples": LAYERS}]},
 }
 
@@ -228,6 +230,7 @@ def test_what_the_tables_say() -> None:
     assert "| torch | 2 (2) | 1 | 9 |" in processes.table(RESULTS["processes"])
     assert "| 500 x 700 x 600 | forward | **42** | 21 | 14 |" in gemm.table(RESULTS["gemm"])
     assert "| CNN: a training step | **4** (PyTorch, NCHW) | 3 (3) | 12 (12) |" in images.table(RESULTS["images"])
+    assert "| PyTorch, channels last, 2 processes load | 6 (6) | 3 |" in augmentation.table(RESULTS["augmentation"])
     found = convolutions.table(RESULTS["convolutions"])
     assert "| CNN | 1 x 3 x 3, 1 to 1, 3 x 3 | forward | 98 | 32.7 | 49 | **2** |" in found
 
@@ -239,6 +242,25 @@ def test_networks_of_images_train_alike(network: str) -> None:
     ours, theirs = image_trainers.Minigrad(workload), image_trainers.PyTorch(workload, channels_last=True)
     for _ in range(3):
         assert ours.run(1) == pytest.approx(theirs.run(1), rel=images.TOLERANCE)
+
+
+@needs_engine
+def test_augmented_images_train_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Roughly, as there are few of them: what one step of it is, test_data_augmentation compares exactly."""
+    rng = np.random.default_rng(0)
+    images = ArrayDataset(rng.integers(0, 256, (128, 1, 28, 28), np.uint8), rng.integers(0, 10, 128))
+    augmented = import_module("benchmarks.contestants.augmented")
+    monkeypatch.setattr(augmented.data, "fashion_mnist", lambda: (images, images))
+    workload = ImageWorkload("small", "cnn", 64)
+    ours, theirs = augmented.Minigrad(workload, 128), augmented.PyTorch(workload, 128, channels_last=True, processes=0)
+    for _ in range(2):
+        (_, loss), (seconds, expected) = ours.epoch(), theirs.epoch()
+        assert loss == pytest.approx(expected, rel=0.2)
+        assert seconds > 0
+    losses = dict.fromkeys(augmentation.ENTRANTS, 1.0)
+    augmentation.compare(losses | {"minigrad, no augmentation": 0.1})
+    with pytest.raises(ValueError, match=r"minigrad does not train as PyTorch does: a mean loss of 1\.1, not 1\.0"):
+        augmentation.compare(losses | {"minigrad": 1.1})
 
 
 @needs_engine

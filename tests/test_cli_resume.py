@@ -16,7 +16,7 @@ def toy(tmp_path):
 
 @pytest.mark.parametrize("epoch", [2, 4])
 def test_a_resumed_run_ends_like_one_without_interruption(epoch, tmp_path, toy, capsys):
-    options = ["--epochs", "5", "--dropout", "0.2", "--batch-norm", "--schedule", "cosine", "--ema", "0.9"]
+    options = ["--epochs", "5", "--dropout", "0.2", "--batch-norm", "--schedule", "cosine", "--ema", "0.9", "--augment"]
     whole = tmp_path / "whole"
     whole.mkdir()
     train_toy(whole, *options)

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -137,6 +138,26 @@ def test_the_seed_decides_on_everything(tmp_path):
     one, same, other = (folder / "run" for folder in folders)
     assert same_model(one, same)
     assert not same_model(one, other)
+
+
+def test_augmentation_is_the_data_sets_own_and_for_training_only(tmp_path, toy, capsys):
+    seen = {}
+
+    def fit(self, train, validation, epochs):
+        seen.update(train=train.preparation.augment, validation=validation.preparation.augment)
+        return learn(self, train, validation, epochs)
+
+    learn = Trainer.fit
+    toy.setattr(Trainer, "fit", fit)
+    for option, wanted in (("--augment", data.CATALOG["toy"].augmentation), ("--no-augment", None)):
+        config, _ = load_run(str(train_toy(tmp_path, option, "--epochs", "4")))
+        assert seen == {"train": wanted, "validation": None}
+        assert config.options["augment"] == (option == "--augment")
+        assert config.loader(load_parts(config.options, None).test).preparation.augment is None
+        assert json.loads((tmp_path / "run" / "metrics.json").read_text())["test"]["accuracy"] > 0.8
+    toy.setitem(data.CATALOG, "toy", replace(data.CATALOG["toy"], augmentation=None))
+    assert train(tmp_path, "--augment") == 2
+    assert "--augment: it is not known what the images of toy may go through" in one_line(capsys.readouterr().err)
 
 
 # ---------------------------------------------------------------------------------------------------- the options

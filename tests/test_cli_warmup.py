@@ -51,7 +51,9 @@ def test_the_tasks_use_every_layer_loss_and_optimizer():
 
 
 @needs_engine
-@pytest.mark.parametrize("name", ["ReLU", "images", "Adagrad", "EMA", "CrossEntropyLoss of (N, C, L)"])
+@pytest.mark.parametrize(
+    "name", ["ReLU", "images", "augmented images of bytes", "Adagrad", "EMA", "CrossEntropyLoss of (N, C, L)"]
+)
 def test_a_task_leaves_nothing_to_compile(name):
     """A second run of it, in a new process, finds all kernels in the cache; here: in this process."""
     (task,) = (task for task in warmup.tasks() if task.name == name)

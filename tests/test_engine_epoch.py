@@ -8,10 +8,11 @@ import pytest
 import minigrad
 from minigrad import data, nn, optim
 from minigrad.engine import TrainingStep
+from minigrad.engine import step as engine_step
 from tests.backend import needs_engine
 from tests.cases.schedule import SCHEDULES, ScheduleCase
 from tests.engine_runs import programs_of
-from tests.engine_twins import adam, network, samples, twins
+from tests.engine_twins import adam, compiled, network, samples, twins
 
 pytestmark = needs_engine
 
@@ -142,8 +143,57 @@ def test_a_loader_and_an_epoch_take_the_same_batches() -> None:
     both = twins(float32_network(), batch_size=8)
     for epoch in range(2):
         losses = [both.eager(*batch) for batch in loader]
-        ours = both.compiled.run_epoch(x, y, loader.order(epoch), mean=0.3, std=0.4)
+        ours = both.compiled.run_epoch(x, y, loader.order(epoch), loader.preparation)
         np.testing.assert_allclose(ours.losses, losses, rtol=1e-4)
+
+
+AUGMENTED: list[dict[str, Any]] = [
+    {"augment": data.Augmentation(flip=0.5, crop=1, erasing=0.5), "seed": 5},
+    {"augment": data.Augmentation(rotation=90), "mean": (0.1, 0.2, 0.3), "std": 0.5, "channels": 3},
+    {"size": (4, 6)},
+    {"mean": (0.2,), "std": (0.5,)},
+]
+
+
+def pictures(kind: type = np.uint8) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(6)
+    return rng.integers(0, 256, (MANY, 1, 5, 3)).astype(kind), rng.integers(0, 5, MANY)
+
+
+@pytest.mark.parametrize("options", AUGMENTED, ids=lambda options: " ".join(options))
+@pytest.mark.parametrize("kind", [np.uint8, np.float64])
+def test_images_are_augmented_as_a_loader_does_it(options: dict[str, Any], kind: type) -> None:
+    x, y = pictures(kind)
+    loader = data.Loader((x, y), 8, shuffle=True, **options)
+    features = next(iter(loader))[0][0].size
+    model = nn.Sequential(nn.Flatten(), nn.Linear(features, 5, rng=0)).to(
+        np.float64 if kind is np.float64 else np.float32
+    )
+    both = twins(model, batch_size=8)
+    for epoch in range(3):
+        order = loader.order(epoch)
+        losses = [both.eager(*batch) for batch in loader]
+        ours = both.compiled.run_epoch(x, y, order, loader.preparation, epoch)
+        np.testing.assert_allclose(ours.losses, losses, rtol=1e-4)
+        assert both.compiled.epoch(x, y, order, number=epoch, **options) == pytest.approx(
+            both.eager.epoch(x, y, order, number=epoch, **options), rel=1e-4
+        )
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_threads_augment_alike(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the last bit. The images are large enough for threads to share them; the batches are of 8 and of 5."""
+    rng = np.random.default_rng(6)
+    x, y = rng.integers(0, 256, (MANY, 1, 40, 50), np.uint8), rng.integers(0, 5, MANY)
+    augment, losses = data.Augmentation(0.5, 2, 20, 0.5), []
+    for count in (1, threads):
+        monkeypatch.setattr(engine_step, "get_num_threads", lambda count=count: count)
+        step = compiled(nn.Sequential(nn.Flatten(), nn.Linear(2000, 5, rng=0)), batch_size=8)
+        losses.append([step.epoch(x, y, augment=augment, number=epoch) for epoch in range(2)])
+        assert len(programs_of(step)) == 2  # none for each epoch, nor for each augmentation
+        step.epoch(x, y, augment=data.Augmentation(), seed=9)
+        assert len(programs_of(step)) == 2
+    assert losses[0] == losses[1]
 
 
 def test_epochs_and_steps_take_turns() -> None:
@@ -211,6 +261,7 @@ BAD = [
     ({"y": np.zeros(MANY - 1, int)}, "want as many targets as samples, got 28 and 29"),
     ({"std": 0.0}, "want std > 0, got 0.0"),
     ({"std": float("nan")}, "want std > 0"),
+    ({"augment": data.Augmentation(flip=1)}, r"want images \(N, H, W\) or \(N, C, H, W\), got .* \(29, 3\)"),
     ({"y": np.full(MANY, 5)}, r"CrossEntropyLoss: want class indices in \[0, 5\), got 5 to 5"),
     ({"y": np.full(MANY, -1)}, "want class indices"),
     ({"x": np.zeros((MANY, 4))}, r"Sequential\[0\].Linear: want input of shape \(\*, 3\), got \(8, 4\)"),

@@ -5,7 +5,7 @@ import pytest
 
 import minigrad
 from minigrad import engine, nn, optim
-from minigrad.data import ArrayDataset, Loader
+from minigrad.data import ArrayDataset, Augmentation, Loader
 from minigrad.train import (
     Averaging,
     Callback,
@@ -119,6 +119,30 @@ def test_images_are_normalised_as_a_loader_does_it():
     for trainer in trainers:
         trainer.fit(Loader((images, y), 16, shuffle=True, mean=0.3, std=0.4, drop_last=True), epochs=3)
     np.testing.assert_allclose(trainers[0].history["loss"], trainers[1].history["loss"], rtol=1e-5)
+
+
+@needs_engine
+@pytest.mark.parametrize("seconds", [ALL_AT_ONCE, ONE_BY_ONE])
+def test_images_are_augmented_as_a_loader_does_it(seconds, monkeypatch):
+    """In two fits of two epochs, however many steps a call does; what is validated is not augmented."""
+    monkeypatch.setattr(steps, "SECONDS", seconds)
+    rng = np.random.default_rng(0)
+    images, y = rng.integers(0, 256, (50, 5, 4), np.uint8), np.arange(50) % 3
+    trainers = []
+    for compiled in (True, False):
+        model = nn.Sequential(nn.Flatten(), nn.Linear(20, 3, rng=0))
+        adam = optim.Adam(model.parameters())
+        trainers.append(Trainer(model, nn.CrossEntropyLoss(), adam, progress=False, compiled=compiled))
+        batches = Loader((images, y), 16, True, mean=0.3, augment=Augmentation(0.5, 1, 20, 0.5))
+        for _ in range(2):
+            trainers[-1].fit(batches, batches, epochs=2)
+    for column in ("loss", "val_loss"):
+        np.testing.assert_allclose(trainers[0].history[column], trainers[1].history[column], rtol=1e-5)
+    plain = Loader((images, y), 16, mean=0.3)
+    assert trainers[0].history["val_loss"][-1] == pytest.approx(trainers[0].evaluate(plain)["loss"])
+    np.testing.assert_array_equal(
+        trainers[0].predict(Loader((images, y), 16, mean=0.3, augment=Augmentation(1.0))), trainers[0].predict(plain)
+    )
 
 
 @needs_engine

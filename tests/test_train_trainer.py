@@ -221,6 +221,10 @@ def test_looking_for_the_columns_changes_nothing():
         ({"validation": (np.zeros((0, 5), np.float32), np.zeros(0, int))}, "validation data: .*at least one sample"),
         ({"train": (np.zeros((4, 5), np.float32), np.zeros(3, int))}, "training data: .*4 samples .*y has 3"),
         ({"validation": (np.zeros((4, 5), np.float32), np.zeros(5, int))}, "validation data: .*y has 5"),
+        (
+            {"train": Loader((np.zeros((9, 2, 2)), np.zeros(9, int)), size=(3, 3)), "validation": blobs()},
+            r"brings images to a form \(size \(3, 3\), channels None\), so give a Loader here",
+        ),
         ({"train": Loader(blobs(), mean=0.5), "validation": blobs()}, "normalises .*mean 0.5.* give a Loader here"),
     ],
 )

@@ -145,6 +145,12 @@ def _add_data(parser: Parser) -> None:
         help="bring pixels to mean 0 and deviation 1 (otherwise they are between 0 and 1)",
     )
     group.add_argument(
+        "--augment",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="change the training images at random in each epoch, as suits the data set (digits are not mirrored)",
+    )
+    group.add_argument(
         "--limit", type=kinds.count, metavar="N", help="use only N training images, and as small a part of the others"
     )
 
@@ -174,5 +180,7 @@ def run(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace) -> None:
     if args.momentum and args.optimizer not in WITH_MOMENTUM:
         args.parser.error(f"argument --momentum: {args.optimizer} has none, only {' and '.join(WITH_MOMENTUM)}")
+    if args.augment and CATALOG[args.dataset].augmentation is None:
+        args.parser.error(f"argument --augment: it is not known what the images of {args.dataset} may go through")
     if args.batch_norm and args.batch_size == 1:
         args.parser.error("argument --batch-norm: cannot normalise over batches of one image")

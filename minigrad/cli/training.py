@@ -16,6 +16,7 @@ from minigrad.cli.report import Result, final_text, opening_text, write_pictures
 from minigrad.cli.run_folder import CHECKPOINT, CONFIG, HISTORY, METRICS, MODEL, Config, load_parts, write_json
 from minigrad.cli.train import OPTIMIZERS
 from minigrad.data import ArrayDataset, Loader
+from minigrad.data.catalog import source
 from minigrad.io import save_state
 from minigrad.kernels.compiling import listening, once
 from minigrad.train import Averaging, Callback, Checkpoint, EarlyStopping, LRSchedule, NonFiniteError, Trainer
@@ -126,7 +127,9 @@ def training_batches(config: Config, data: ArrayDataset) -> Loader:
     """Return the batches to train on. A last one of one image, which BatchNorm cannot take, is left out."""
     size = config.options["batch_size"]
     is_one_left = len(data) > size and len(data) % size == 1
-    return config.loader(data, size, shuffle=True, seed=config.options["seed"], drop_last=is_one_left)
+    augment = source(config.dataset).augmentation if config.options["augment"] else None
+    seed = config.options["seed"]
+    return config.loader(data, size, shuffle=True, seed=seed, drop_last=is_one_left, augment=augment)
 
 
 def make_trainer(

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from minigrad.data.augmentation import Augmentation
 from minigrad.data.errors import DatasetError
 
 
@@ -30,6 +31,7 @@ class Source:
         mirrors: addresses of folders that hold the files, gzipped, in the order to try them.
         debian_package: Debian's package with the files, and
         debian_folder: where it puts them.
+        augmentation: what may be done to its images at random and leaves them what they are.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Source:
     mirrors: tuple[str, ...]
     debian_package: str | None = None
     debian_folder: str | None = None
+    augmentation: Augmentation | None = None
 
     @property
     def files(self) -> tuple[File, ...]:
@@ -74,6 +77,7 @@ FASHION_MNIST = Source(
     ),
     debian_package="dataset-fashion-mnist",
     debian_folder="/usr/share/datasets/fashion-mnist",
+    augmentation=Augmentation(flip=0.5, crop=2, erasing=0.5),
 )
 
 MNIST = Source(
@@ -91,6 +95,7 @@ MNIST = Source(
         "https://ossci-datasets.s3.amazonaws.com/mnist/",
         "https://storage.googleapis.com/cvdf-datasets/mnist/",
     ),
+    augmentation=Augmentation(crop=2, rotation=10),  # never flipped: most digits would be none
 )
 
 CATALOG = {source.name: source for source in (FASHION_MNIST, MNIST)}

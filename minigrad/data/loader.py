@@ -1,17 +1,17 @@
-"""Loader: a data set in batches, each gathered, converted and normalised in one pass."""
+"""Loader: a data set in batches, each gathered, converted, augmented and normalised in one pass."""
 
-import math
+import copy
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from minigrad import kernels
 from minigrad.data.arrays import ArrayDataset
+from minigrad.data.augmentation import Augmentation
+from minigrad.data.preparation import Numbers, Preparation
 
 Array = npt.NDArray[Any]
-FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 class Samples(Protocol):
@@ -36,17 +36,21 @@ class Loader:
             which is much slower.
         batch_size: samples in a batch. The last one is smaller if they do not come out even.
         shuffle: whether to draw a new order for each epoch; otherwise the samples come as they lie.
-        seed: of the orders. The order of epoch e depends on `seed` and e, and on nothing else.
+        seed: of the orders and of the augmentation. The order of epoch e depends on `seed` and e, and on nothing else.
         drop_last: whether to leave out a last batch that is smaller.
-        mean: subtracted from x, of bytes in units of full scale (0 to 1).
-        std: then divided by.
+        mean: subtracted from x, of bytes in units of full scale (0 to 1); a number, or one for each channel.
+        std: then divided by; the same.
+        augment: changes images (N, H, W) or (N, C, H, W) at random, each anew in each epoch. What is done to an image
+            depends on `seed`, the epoch and the image's number in the data set, and on nothing else.
+        size: height and width to which images are brought, bilinearly, before they are augmented.
+        channels: of the images of a batch; grey ones are repeated.
 
     `epoch` counts the iterations that ran to their end; set it to continue a training where it stopped. One that is
     broken off does not count: the next iteration gives the same order again.
 
     Raises:
         ValueError: for an empty data set, lengths that differ, a batch size below 1, a `std` that is not positive,
-            or if no batch would remain.
+            if no batch would remain, or for what wants images and gets other samples.
         TypeError: for data of other kinds, or of dtypes that do not hold numbers.
 
     >>> x, y = np.arange(5, dtype=np.uint8).reshape(5, 1), np.arange(5)
@@ -61,21 +65,22 @@ class Loader:
         shuffle: bool = False,
         seed: int = 0,
         drop_last: bool = False,
-        mean: float = 0.0,
-        std: float = 1.0,
+        mean: Numbers = 0.0,
+        std: Numbers = 1.0,
+        augment: Augmentation | None = None,
+        size: tuple[int, int] | None = None,
+        channels: int | None = None,
     ) -> None:
         self.data = _as_dataset(data)
         if batch_size < 1 or seed < 0:
             raise ValueError(f"Loader: want batch_size >= 1 and seed >= 0, got {batch_size} and {seed}")
-        if not 0 < std < math.inf or not math.isfinite(mean):
-            raise ValueError(f"Loader: want a finite mean and std > 0, got {mean} and {std}")
         self.batch_size, self.shuffle, self.seed, self.drop_last = batch_size, shuffle, seed, drop_last
-        self.mean, self.std = mean, std
+        self.preparation = Preparation(mean, std, size, channels, augment, seed)
         self.epoch = 0
         if len(self) == 0:
             raise ValueError(f"Loader: {len(self.data)} samples fill no batch of {batch_size}, and drop_last is set")
         if isinstance(self.data, ArrayDataset):
-            self._check_dtype(self.data.x.dtype)
+            self.preparation.shape(self.data.x)
 
     def __len__(self) -> int:
         """Return the number of batches in an epoch."""
@@ -97,28 +102,17 @@ class Loader:
         return np.random.default_rng(seeds).permutation(len(self.data))
 
     def batch(self, index: Array) -> tuple[Array, Array]:
-        """Return the batch of the samples with these numbers."""
+        """Return the batch of the samples with these numbers, as in the current epoch."""
         if isinstance(self.data, ArrayDataset):
-            return self._gather(self.data.x, index), self.data.y[index]
+            return self.preparation.batch(self.data.x, index, index, self.epoch), self.data.y[index]
         batch = _stack(self.data, index)
-        return self._gather(batch.x, np.arange(len(batch))), batch.y
+        return self.preparation.batch(batch.x, np.arange(len(batch)), index, self.epoch), batch.y
 
-    def _gather(self, x: Array, index: Array) -> Array:
-        self._check_dtype(x.dtype)
-        if x.dtype != np.uint8 and x.dtype not in FLOATS:
-            return x[index]
-        rows, shift = x.reshape(len(x), -1), -self.mean / self.std
-        if x.dtype == np.uint8:
-            out = np.empty((len(index), rows.shape[1]), np.float32)
-            kernels.gather_uint8(rows, index, 1 / (255 * self.std), shift, out)
-        else:
-            out = np.empty((len(index), rows.shape[1]), x.dtype)
-            kernels.gather_float(rows, index, 1 / self.std, shift, out)
-        return out.reshape(len(index), *x.shape[1:])
-
-    def _check_dtype(self, dtype: np.dtype[Any]) -> None:
-        if (self.mean, self.std) != (0, 1) and dtype != np.uint8 and dtype not in FLOATS:
-            raise TypeError(f"Loader: mean and std want x to be uint8, float32 or float64, got {dtype}")
+    def without_augmentation(self) -> Self:
+        """Return a Loader of the same batches as they are to be evaluated."""
+        other = copy.copy(self)
+        other.preparation = self.preparation.fixed
+        return other
 
 
 def _as_dataset(data: Any) -> ArrayDataset | Samples:

@@ -6,9 +6,13 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from minigrad.data.augmentation import Augmentation
+from minigrad.data.preparation import Numbers, Preparation
 from minigrad.nn import Loss, Module
 from minigrad.nn.parameter import Array, Parameter
 from minigrad.optim import LRScheduler, Optimizer
+
+AS_THEY_ARE = Preparation()
 
 
 class EpochResult(NamedTuple):
@@ -68,7 +72,14 @@ class TrainingStep(ABC):
 
     @abstractmethod
     def _run_epoch(
-        self, x: Array, y: Array, order: Array, mean: float, std: float, schedule: LRScheduler | None, stops: bool
+        self,
+        x: Array,
+        y: Array,
+        order: Array,
+        preparation: Preparation,
+        number: int,
+        schedule: LRScheduler | None,
+        stops: bool,
     ) -> EpochResult:
         """Train on the samples `order` of x and y."""
 
@@ -78,26 +89,32 @@ class TrainingStep(ABC):
         y: npt.ArrayLike,
         order: npt.ArrayLike | None = None,
         *,
-        mean: float = 0.0,
-        std: float = 1.0,
+        mean: Numbers = 0.0,
+        std: Numbers = 1.0,
+        augment: Augmentation | None = None,
+        size: tuple[int, int] | None = None,
+        channels: int | None = None,
+        seed: int = 0,
+        number: int = 0,
         schedule: LRScheduler | None = None,
     ) -> float:
         """Train on all samples once, and return the mean loss of a sample.
 
-        Each batch is gathered, converted and normalised as a `data.Loader` does it.
+        Each batch is gathered, converted, augmented and normalised as a `data.Loader` does it.
 
         Arguments:
             x: samples in memory: bytes, which become floats (x/255 - mean)/std, or floats.
             y: their targets.
             order: the numbers of the samples in the order in which they are taken; by default as they lie.
-            mean: subtracted from x.
-            std: then divided by.
+            mean, std, augment, size, channels: as those of the Loader.
+            seed, number: of the augmentation, and of the epoch: in each one it is another.
             schedule: if given, stepped after each step.
 
         Raises:
             ValueError: for samples and targets that differ in number, or an order that leads out of them.
         """
-        result = self.run_epoch(x, y, order, mean=mean, std=std, schedule=schedule)
+        preparation = Preparation(mean, std, size, channels, augment, seed)
+        result = self.run_epoch(x, y, order, preparation, number, schedule=schedule)
         weights = result.samples if self.loss.reduction == "mean" else np.ones(len(result.losses))
         return float(result.losses @ weights / result.samples.sum())
 
@@ -106,9 +123,9 @@ class TrainingStep(ABC):
         x: Array,
         y: npt.ArrayLike,
         order: npt.ArrayLike | None = None,
+        preparation: Preparation = AS_THEY_ARE,
+        number: int = 0,
         *,
-        mean: float = 0.0,
-        std: float = 1.0,
         schedule: LRScheduler | None = None,
         stop_on_nan: bool = False,
     ) -> EpochResult:
@@ -122,6 +139,5 @@ class TrainingStep(ABC):
             raise ValueError(f"epoch: want as many targets as samples, got {len(y)} and {len(x)}")
         if order.ndim != 1 or order.size == 0 or order.min() < 0 or order.max() >= len(x):
             raise ValueError(f"epoch: want an order of numbers in [0, {len(x)}), not empty")
-        if not std > 0:
-            raise ValueError(f"epoch: want std > 0, got {std}")
-        return self._run_epoch(x, y, order, mean, std, schedule, stop_on_nan)
+        preparation.shape(x)
+        return self._run_epoch(x, y, order, preparation, number, schedule, stop_on_nan)

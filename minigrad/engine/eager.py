@@ -6,7 +6,8 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from minigrad.data import Loader
+from minigrad.data.arrays import ArrayDataset
+from minigrad.data.preparation import Preparation
 from minigrad.engine.base import EpochResult, TrainingStep
 from minigrad.engine.trial import evaluating
 from minigrad.nn import Module
@@ -36,12 +37,19 @@ class EagerStep(TrainingStep):
         return value, outputs
 
     def _run_epoch(
-        self, x: Array, y: Array, order: Array, mean: float, std: float, schedule: LRScheduler | None, stops: bool
+        self,
+        x: Array,
+        y: Array,
+        order: Array,
+        preparation: Preparation,
+        number: int,
+        schedule: LRScheduler | None,
+        stops: bool,
     ) -> EpochResult:
-        loader = Loader((x, y), self.batch_size, mean=mean, std=std)
-        losses, samples, correct, has_classes = [], [], 0, False
+        data, losses, samples, correct, has_classes = ArrayDataset(x, y), [], [], 0, False
         for start in range(0, len(order), self.batch_size):
-            x_batch, y_batch = loader.batch(order[start : start + self.batch_size])
+            index = order[start : start + self.batch_size]
+            x_batch, y_batch = preparation.batch(data.x, index, index, number), data.y[index]
             value, outputs = self.update(x_batch, y_batch, math.isfinite if stops else None)
             has_classes = outputs.ndim == 2 and y_batch.ndim == 1 and y_batch.dtype.kind in "iu"
             correct += int(np.count_nonzero(outputs.argmax(axis=1) == y_batch)) if has_classes else 0

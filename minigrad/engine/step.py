@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from minigrad.data.preparation import Preparation
 from minigrad.engine.base import EpochResult, TrainingStep
 from minigrad.engine.memory import Array
 from minigrad.engine.program import keep_last
@@ -51,9 +52,17 @@ class CompiledStep(TrainingStep):
             return self._program(form, lambda: (x, y)).step(x, y, get_num_threads())
 
     def _run_epoch(
-        self, x: Array, y: Array, order: Array, mean: float, std: float, schedule: LRScheduler | None, stops: bool
+        self,
+        x: Array,
+        y: Array,
+        order: Array,
+        preparation: Preparation,
+        number: int,
+        schedule: LRScheduler | None,
+        stops: bool,
     ) -> EpochResult:
-        source = Source(_readable(x if x.dtype == np.uint8 else _wide(x)), self._target(x, y), mean, std)
+        target, x = self._target(x, y), _readable(x if x.dtype == np.uint8 else _wide(x))
+        source = Source(x, target, preparation, number)
         losses: list[Array] = []
         samples, correct = [], []
         full, rest = divmod(len(order), self.batch_size)

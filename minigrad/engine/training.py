@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minigrad.data.augmentation import STILL
+from minigrad.data.preparation import FLOATS, Preparation, as_images
 from minigrad.engine.listing import listing
 from minigrad.engine.losses import lower_loss
 from minigrad.engine.memory import Array, Buffer, Cell, Memory, Slot, cut
@@ -18,16 +20,14 @@ if TYPE_CHECKING:
     from minigrad.engine.step import CompiledStep
 
 Batch = tuple[Array, Array]
-FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 class Source:
-    """The samples of an epoch, and how a batch of them is made."""
+    """The samples of an epoch, how a batch of them is made, and the number of the epoch."""
 
-    def __init__(self, x: Array, y: Array, mean: float, std: float) -> None:
-        self.x, self.y = x, y
-        bytes_to_unit = 255.0 if x.dtype == np.uint8 else 1.0
-        self.scale, self.shift = 1 / (bytes_to_unit * std), -mean / std
+    def __init__(self, x: Array, y: Array, preparation: Preparation, number: int) -> None:
+        self.x, self.y, self.preparation, self.number = x, y, preparation, number
+        self.shape = preparation.shape(x)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -37,11 +37,19 @@ class Source:
     def form(self, size: int) -> tuple[Any, ...]:
         """Return what a program for batches of so many samples depends on."""
         arrays = (self.x.shape[1:], self.x.dtype, self.y.shape[1:], self.y.dtype)
-        return size, *arrays, self.scale, self.shift
+        return size, *arrays, self.preparation.fixed, self.preparation.wants_images
 
     def batch(self, index: Array) -> Batch:
-        """Return a batch, not normalised, for a trial."""
+        """Return a batch, not normalised, for a trial; black images where they are changed."""
+        if self.preparation.wants_images:
+            return np.zeros((len(index), *self.shape), self.dtype), self.y[index]
         return self.x[index].astype(self.dtype), self.y[index]
+
+    def moves(self, order: Array) -> Array:
+        """Return what is done to the images of these numbers; nothing where nothing can be."""
+        if not self.preparation.wants_images:
+            return np.empty(0)
+        return self.preparation.moves(self.x, order, self.number)
 
 
 class TrainingProgram:
@@ -84,24 +92,37 @@ class TrainingProgram:
         b, N = self._lowered, self._x.shape[0]
         self._begin, self._position = Cell(0), Cell(0)
         self._order, self._losses = Slot((0,), np.int64, "order"), Slot((0,), np.float64, "losses")
-        self._table = Slot((0,), np.float64, "options")
+        self._table, self._moves = Slot((0,), np.float64, "options"), Slot((0,), np.float64, "moves")
         x = b.buffer(self._x.shape, self._x.dtype, "x")
         y = b.buffer(self._y.shape, self._y.dtype, "y")
         index = b.buffer((N,), np.int64, "index")
         b.emit("take_row", self._table, self._position.array, b.options.row)
         b.emit("take_batch", self._order, self._begin.array, index)
-        samples = Slot((0, x.size // N), source.x.dtype, "samples")
-        targets = Slot((0, y.size // N), source.y.dtype, "targets")
-        self._samples, self._targets = samples, targets
-        rows = cut(index), cut(x.reshape(N, -1))
-        if source.x.dtype == np.uint8:
-            b.emit("gather_uint8", samples, rows[0], source.scale, source.shift, rows[1])
-        elif source.x.dtype in FLOATS and (source.scale, source.shift) != (1, 0):
-            b.emit("gather_float", samples, rows[0], source.scale, source.shift, rows[1])
+        self._samples = self._emit_samples(source, index, x)
+        self._targets = Slot((0, y.size // N), source.y.dtype, "targets")
+        b.emit("take_rows", self._targets, cut(index), cut(y.reshape(N, -1)))
+        return x, y
+
+    def _emit_samples(self, source: Source, index: Buffer, x: Buffer) -> Slot:
+        """Emit what makes a batch of samples; return their slot."""
+        b, N, preparation, dtype = self._lowered, x.shape[0], source.preparation, source.x.dtype
+        if preparation.wants_images:
+            samples = Slot((0, *as_images(source.x).shape[1:]), dtype, "samples")
+            moves = b.buffer((N, len(STILL)), np.float64, "moves")
+            b.emit("take_row", self._moves, self._position.array, moves.reshape(-1))
+            factors = preparation.image_factors(source.x)
+            images = cut(x.reshape(N, -1, *source.shape[-2:]))
+            b.emit("gather_images", samples, cut(index), cut(moves), *factors, images)
+            return samples
+        samples, rows = Slot((0, x.size // N), dtype, "samples"), (cut(index), cut(x.reshape(N, -1)))
+        scale, shift = (float(factor) for factor in preparation.factors(dtype))
+        if dtype == np.uint8:
+            b.emit("gather_uint8", samples, rows[0], scale, shift, rows[1])
+        elif dtype in FLOATS and (scale, shift) != (1, 0):
+            b.emit("gather_float", samples, rows[0], scale, shift, rows[1])
         else:
             b.emit("take_rows", samples, *rows)
-        b.emit("take_rows", targets, cut(index), cut(y.reshape(N, -1)))
-        return x, y
+        return samples
 
     def step(self, x: Array, y: Array, threads: int) -> float:
         """Do a step on a batch; return its loss."""
@@ -120,7 +141,8 @@ class TrainingProgram:
             check((source.x if check.name == "x" else source.y)[order])
         losses, table = np.empty(steps), self._lowered.options.table(steps, schedule)
         given = (source.x, self._samples), (source.y, self._targets), (order, self._order)
-        for array, slot in (*given, (losses, self._losses), (table, self._table)):
+        moves = source.moves(order)
+        for array, slot in (*given, (moves, self._moves), (losses, self._losses), (table, self._table)):
             slot.fill(array)
         self._position.array[0] = self._begin.array[0] = self._correct.array[0] = 0
         self._stops.array[0] = stops

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from minigrad import kernels, nn, optim
-from minigrad.data import Loader
+from minigrad.data.augmentation import Augmentation
+from minigrad.data.preparation import Preparation
 from minigrad.engine.build import compile
 from minigrad.engine.eager import EagerStep
 from minigrad.nn import Loss, Module
@@ -33,7 +34,7 @@ class Task(NamedTuple):
         y: targets.
         make_optimizer: from the parameters.
         clip_norm: of the gradients.
-        normalise: what is subtracted from the samples.
+        preparation: of the samples.
     """
 
     name: str
@@ -43,7 +44,7 @@ class Task(NamedTuple):
     y: Array
     make_optimizer: Make = partial(optim.SGD, lr=0.1)
     clip_norm: float | None = None
-    normalise: float = 0.0
+    preparation: Preparation = Preparation()
 
     def run(self, dtype: npt.DTypeLike) -> None:
         """Do an eager step, a compiled one, an epoch of one, and an evaluation of either kind."""
@@ -53,9 +54,9 @@ class Task(NamedTuple):
         y = self.y.astype(dtype) if self.y.dtype.kind == "f" else self.y
         parts = model, self.loss, self.make_optimizer(model.parameters()), N, self.clip_norm
         with np.errstate(all="ignore"):
-            ((x_batch, y_batch),) = Loader((x, y), N, mean=self.normalise)
-            EagerStep(*parts)(x_batch, y_batch)
-            compile(*parts[:4], clip_norm=self.clip_norm).run_epoch(x, y, mean=self.normalise)
+            x_batch = self.preparation.batch(x, np.arange(N), np.arange(N), epoch=0)
+            EagerStep(*parts)(x_batch, y)
+            compile(*parts[:4], clip_norm=self.clip_norm).run_epoch(x, y, preparation=self.preparation)
             model.compiled()(x_batch)
             model.eval()
             with nn.no_grad():
@@ -87,7 +88,11 @@ def tasks() -> Iterator[Task]:
         yield Task(f"{type(layer).__name__} of (N, C, L)", (nn.Linear(2, 2), layer), mse, cube, cube)
     yield Task("Embedding", (nn.Embedding(D, D, padding_idx=0), nn.LayerNorm(D), last), cross_entropy, words, y)
     yield Task("images", (nn.Linear(D, C),), cross_entropy, images, y)
-    yield Task("normalised samples", (nn.Linear(D, C),), cross_entropy, x, y, normalise=0.5)
+    yield Task("normalised samples", (nn.Linear(D, C),), cross_entropy, x, y, preparation=Preparation(0.5))
+    augmented = Preparation(augment=Augmentation(rotation=9))
+    for name, kind in (("bytes", np.uint8), ("floats", np.float64)):
+        images = cube.astype(kind)
+        yield Task(f"augmented images of {name}", (nn.Linear(2, 2),), mse, images, cube, preparation=augmented)
 
     yield Task("NLLLoss", (nn.Linear(D, C), nn.LogSoftmax(dim=1)), nn.NLLLoss(), x, y)
     for loss in (mse, nn.L1Loss(), nn.HuberLoss(), nn.SmoothL1Loss(), nn.BCEWithLogitsLoss()):

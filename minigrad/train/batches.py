@@ -2,7 +2,7 @@
 
 import numpy.typing as npt
 
-from minigrad.data import ArrayDataset, Loader
+from minigrad.data import ArrayDataset, Loader, Preparation
 from minigrad.data.loader import Samples
 
 Data = Loader | ArrayDataset | tuple[npt.ArrayLike, npt.ArrayLike] | Samples
@@ -20,17 +20,18 @@ def training_batches(data: Data, batch_size: int, seed: int, epochs_done: int) -
 
 
 def evaluation_batches(data: Data, batch_size: int, what: str = "data") -> Loader:
-    """Return the batches of an evaluation. `what` names the data in errors."""
-    return data if isinstance(data, Loader) else _loader(what, data, batch_size)
+    """Return the batches of an evaluation, never augmented. `what` names the data in errors."""
+    return data.without_augmentation() if isinstance(data, Loader) else _loader(what, data, batch_size)
 
 
 def validation_batches(data: Data, training: Loader) -> Loader:
     """Return the batches of a validation beside a training."""
-    if not isinstance(data, Loader) and (training.mean, training.std) != (0, 1):
-        raise ValueError(
-            f"validation data: the training data's Loader normalises (mean {training.mean}, std {training.std}), "
-            "so give a Loader here, too"
-        )
+    fixed = training.preparation.fixed
+    if not isinstance(data, Loader) and fixed != Preparation():
+        does = f"normalises (mean {fixed.mean}, std {fixed.std})"
+        if (fixed.size, fixed.channels) != (None, None):
+            does += f" and brings images to a form (size {fixed.size}, channels {fixed.channels})"
+        raise ValueError(f"validation data: the training data's Loader {does}, so give a Loader here, too")
     return evaluation_batches(data, 1000, "validation data")
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from minigrad import engine
-from minigrad.data import ArrayDataset, Loader
+from minigrad.data import ArrayDataset, Loader, Preparation
 from minigrad.nn.parameter import Array
 from minigrad.optim import LRScheduler, ReduceLROnPlateau
 from minigrad.train.callbacks import Callback, LRSchedule
@@ -84,8 +84,8 @@ class Part(NamedTuple):
     x: Array
     y: Array
     order: Array
-    mean: float = 0.0
-    std: float = 1.0
+    preparation: Preparation = Preparation()
+    number: int = 0
 
 
 class CompiledSteps:
@@ -134,7 +134,7 @@ class CompiledSteps:
         order, start = batches.order(epoch)[: len(batches) * size], 0
         while start < len(order):
             end = start + size * self._at_once
-            yield Part(x, y, order[start:end], batches.mean, batches.std)
+            yield Part(x, y, order[start:end], batches.preparation, epoch)
             start = end
         batches.epoch = epoch + 1
 
@@ -176,7 +176,7 @@ class CompiledSteps:
         """Let callbacks look at the last batch. The model is as after its forward, the update has not been made."""
         end = result.samples.sum()
         index = part.order[end - result.samples[-1] : end]
-        x, y = Loader((part.x, part.y), len(index), mean=part.mean, std=part.std).batch(index)
+        x, y = part.preparation.batch(part.x, index, index, part.number), part.y[index]
         for callback in overridden(self._trainer.callbacks, "on_loss"):
             callback.on_loss(self._trainer, x, y, float(result.losses[-1]))
 

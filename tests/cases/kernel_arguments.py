@@ -84,6 +84,29 @@ def gathered(d: Draw) -> list[Any]:
     return [d.rows(d.B, d.N), d.number(0, 2), d.number(-1, 1)]
 
 
+def gather_images(d: Draw) -> list[Any]:
+    """Bytes or floats, in the same size or another, rotated or not, with one channel for all or as many."""
+    H, W = d.S + 2, d.B + 2
+    is_resized, is_rotated, is_grey, is_bytes = (d.flag() for _ in range(4))
+    P, Q = (W, H + 1) if is_resized else (H, W)
+    form = d.N, 1 if is_grey else d.C, H, W
+    x = d.rng.integers(0, 256, form, np.uint8) if is_bytes else d.normal(*form)
+    angle = d.rng.uniform(-3, 3, d.B) * is_rotated
+    first, length = d.rng.integers(0, (P, Q), (d.B, 2)), d.rng.integers(0, 3, (d.B, 2))
+    moves = np.column_stack(
+        [
+            d.rng.integers(0, 2, d.B),
+            d.rng.integers(-2, 3, (d.B, 2)),
+            np.cos(angle),
+            np.sin(angle),
+            first,
+            np.minimum(first + length, (P, Q)),
+        ]
+    )
+    out = np.full((d.B, d.C, P, Q), np.nan, np.float32 if is_bytes else d.dtype)
+    return [x, d.rows(d.B, d.N), moves, d.rng.uniform(0, 2, d.C), d.rng.uniform(-1, 1, d.C), out]
+
+
 def cross_entropy(d: Draw) -> tuple[np.ndarray, list[Any]]:
     """Scores, and class weights with a smoothing that may be 0."""
     return d.normal(d.N, d.C), [d.positive(d.C), d.number(0, 1) * d.flag()]
@@ -258,6 +281,7 @@ ARGUMENTS: dict[str, Row] = {
         np.full((d.B, d.C), np.nan, np.float32),
     ],
     "gather_float": lambda d: [d.normal(d.N, d.C, special=True), *gathered(d), d.out(d.B, d.C)],
+    "gather_images": gather_images,
     "ema_update": lambda d: [d.normal(d.L, special=True), d.normal(d.L), d.number(0, 1)],
     "sgd_update": sgd_update,
     "adam_update": adam_update,
