@@ -272,4 +272,6 @@ def _converted(function: Any, dtype: npt.DTypeLike) -> Any:
 
 
 def _named_parameters(function: Any) -> list[tuple[str, Any]]:
-    return list(function.named_parameters()) if hasattr(function, "named_parameters") else []
+    """Return the parameters of what has any, without the frozen ones."""
+    named = function.named_parameters() if hasattr(function, "named_parameters") else []
+    return [(name, parameter) for name, parameter in named if parameter.requires_grad]

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import minigrad
-from minigrad.cli import data, evaluate, gradcheck, info, predict, recipes, train, warmup
+from minigrad.cli import data, evaluate, finetune, gradcheck, info, predict, recipes, train, warmup
 from minigrad.cli.parser import Parser
 
 DESCRIPTION = """\
@@ -26,7 +26,7 @@ def make_parser() -> Parser:
     parser = Parser(prog="minigrad", description=DESCRIPTION, epilog="`minigrad COMMAND --help` explains a command.")
     parser.add_argument("--version", action="version", version=f"minigrad {minigrad.__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, title="commands")
-    for command in (train, evaluate, predict, recipes, gradcheck, data, info, warmup):
+    for command in (train, finetune, evaluate, predict, recipes, gradcheck, data, info, warmup):
         command.add(commands)
     return parser
 

@@ -70,6 +70,7 @@ count = _kind(int, lambda n: n >= 1, "a whole number of at least 1")
 seed = _kind(int, lambda n: n >= 0, "a whole number of at least 0")
 positive = _kind(float, lambda x: 0 < x < inf, "a number above 0")
 not_negative = _kind(float, lambda x: 0 <= x < inf, "a number of at least 0")
+share = _kind(float, lambda x: 0 < x <= 1, "a number above 0 and at most 1")
 below_one = _kind(float, lambda x: 0 <= x < 1, "a number of at least 0 and below 1")
 count_or_share = _kind(
     _count_or_share, lambda n: n > 0 and (isinstance(n, int) or n < 1), "a number of images, or a share below 1"

@@ -49,14 +49,15 @@ class Result:
 def opening_text(config: Config, model: nn.Module, parts: Parts) -> str:
     """Return in words what is going to be trained on what."""
     parameters = sum(parameter.size for parameter in model.parameters())
-    name = config.model["name"]
+    trained = sum(parameter.size for parameter in model.parameters() if parameter.requires_grad)
+    name, head = config.model["name"], config.model.get("head", {"hidden": []})
     if name == "mlp":
-        sizes = [config.model["in_features"], *config.model["hidden"], config.model["classes"]]
+        sizes = [config.model["in_features"], *config.model["hidden"], *head["hidden"], config.model["classes"]]
         name = f"{name} {'-'.join(map(str, sizes))}"
     return (
         f"{config.dataset}: {len(parts.train):,} images to train on, {len(parts.validation):,} to choose the model by, "
         f"{len(parts.test):,} to test it\n"
-        f"{name}: {parameters:,} parameters\n"
+        f"{name}: {parameters:,} parameters{'' if trained == parameters else f', {trained:,} of them trained'}\n"
     )
 
 

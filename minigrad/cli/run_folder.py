@@ -35,7 +35,7 @@ class Config:
         shape: of one sample.
         mean: of the training images, in units of full scale, subtracted from all images.
         std: their standard deviation, by which they are then divided.
-        model: `name` of the model and its arguments.
+        model: `name` of the model and its arguments, and those of the `head` that has been put on it, if one has.
         options: those of the command line, with their defaults.
         versions: of what made the run.
     """
@@ -67,7 +67,9 @@ class Config:
     def build_model(self, rng: np.random.Generator | None = None) -> nn.Module:
         """Return the model with initial weights."""
         arguments = dict(self.model)
-        return MODELS[arguments.pop("name")](**arguments, rng=rng)
+        head, make = arguments.pop("head", None), MODELS[arguments.pop("name")]
+        model = make(**arguments, rng=rng)
+        return models.replace_head(model, arguments["classes"], **head, rng=rng) if head else model
 
     def loss(self) -> nn.CrossEntropyLoss:
         """Return the loss."""

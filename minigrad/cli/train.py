@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from minigrad import optim
 from minigrad.cli import parser as kinds
@@ -27,6 +28,7 @@ OPTIMIZERS: dict[str, type[optim.Optimizer]] = {
     "adagrad": optim.Adagrad,
 }
 KINDS = ("mlp", "cnn", "resnet20", "resnet18")
+STRUCTURE = ("model", "hidden", "activation", "batch_norm", "dropout", "filters", "kernel_size")
 WITH_MOMENTUM = ("sgd", "rmsprop")
 SCHEDULES = ("constant", "cosine", "one-cycle", "step")
 LEARNING_RATES = {"sgd": 0.1, "adagrad": 0.01}  # of the others: 0.001
@@ -37,23 +39,28 @@ ASIDE = ("run", "parser", "data", "out", "progress", "quiet", "resume")
 def add(commands: Commands) -> None:
     """Add the command `train`."""
     parser = add_command(commands, "train", run, "train a network, and keep the best one", EXAMPLE)
-    parser.add_argument("dataset", choices=tuple(CATALOG), metavar="DATASET", help=f"one of {', '.join(CATALOG)}")
+    add_dataset(parser)
     parser.add_argument(
         "--recipe",
         choices=tuple(RECIPES),
         metavar="NAME",
         help="take the defaults of the options below from a recipe (see `minigrad recipes`)",
     )
-    _add_model(parser)
-    _add_training(parser)
-    _add_data(parser)
-    _add_run(parser)
+    add_model(parser.add_argument_group("model"), default="mlp")
+    add_training(parser)
+    add_data(parser)
+    add_run(parser)
 
 
-def _add_model(parser: Parser) -> None:
-    group = parser.add_argument_group("model")
+def add_dataset(parser: Parser) -> None:
+    """Add the argument that names the data set."""
+    parser.add_argument("dataset", choices=tuple(CATALOG), metavar="DATASET", help=f"one of {', '.join(CATALOG)}")
+
+
+def add_model(group: Any, default: str | None) -> None:
+    """Add the options that say what the model is, all in STRUCTURE, to a group of options."""
     yes_no = argparse.BooleanOptionalAction
-    group.add_argument("--model", choices=KINDS, default="mlp", metavar="NAME", help=f"one of {', '.join(KINDS)}")
+    group.add_argument("--model", choices=KINDS, default=default, metavar="NAME", help=f"one of {', '.join(KINDS)}")
     group.add_argument(
         "--hidden",
         nargs="*",
@@ -90,7 +97,8 @@ def _add_model(parser: Parser) -> None:
     )
 
 
-def _add_training(parser: Parser) -> None:
+def add_training(parser: Parser) -> None:
+    """Add the options that say how it is trained."""
     group = parser.add_argument_group("training")
     group.add_argument("--epochs", type=kinds.count, default=10, metavar="N", help="passes over the training images")
     group.add_argument("--batch-size", type=kinds.count, default=64, metavar="N", help="images in a step")
@@ -128,7 +136,8 @@ def _add_training(parser: Parser) -> None:
     group.add_argument("--seed", type=kinds.seed, default=0, metavar="N", help="of everything that is random")
 
 
-def _add_data(parser: Parser) -> None:
+def add_data(parser: Parser) -> None:
+    """Add the options that say on which images."""
     group = parser.add_argument_group("data")
     group.add_argument("--data", metavar="FOLDER", help="look for the data set here first")
     group.add_argument(
@@ -155,7 +164,8 @@ def _add_data(parser: Parser) -> None:
     )
 
 
-def _add_run(parser: Parser) -> None:
+def add_run(parser: Parser) -> None:
+    """Add the options that do not change what comes out."""
     group = parser.add_argument_group("run")
     group.add_argument("--out", metavar="FOLDER", help="where to write (default: runs/DATASET)")
     group.add_argument("--resume", action="store_true", help="go on with the interrupted run in OUT")
@@ -166,18 +176,27 @@ def _add_run(parser: Parser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train, measure, write and say what came out."""
-    _check(args)
+    from minigrad.cli.training import new_model
+
+    return start(args, new_model)
+
+
+def start(args: argparse.Namespace, begin: Any) -> int:
+    """Do it with the model that `begin` makes: see `training.train`."""
+    check(args)
     from minigrad.cli import training
 
     out = Path(args.out or f"runs/{args.dataset}")
     options = {name: value for name, value in vars(args).items() if name not in ASIDE}
     options["lr"] = args.lr or LEARNING_RATES.get(args.optimizer, 1e-3)
     show = (lambda text: None) if args.quiet else print
-    training.train(options, out, args.data, resume=args.resume, show=show, progress=args.progress and not args.quiet)
+    progress = args.progress and not args.quiet
+    training.train(options, out, args.data, begin, resume=args.resume, show=show, progress=progress)
     return 0
 
 
-def _check(args: argparse.Namespace) -> None:
+def check(args: argparse.Namespace) -> None:
+    """Exit where options contradict each other."""
     if args.momentum and args.optimizer not in WITH_MOMENTUM:
         args.parser.error(f"argument --momentum: {args.optimizer} has none, only {' and '.join(WITH_MOMENTUM)}")
     if args.augment and CATALOG[args.dataset].augmentation is None:

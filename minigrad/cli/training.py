@@ -19,17 +19,26 @@ from minigrad.data import ArrayDataset, Loader
 from minigrad.data.catalog import source
 from minigrad.io import save_state
 from minigrad.kernels.compiling import listening, once
+from minigrad.models import layer_groups
 from minigrad.train import Averaging, Callback, Checkpoint, EarlyStopping, LRSchedule, NonFiniteError, Trainer
 from minigrad.train.callbacks import require_writable
 from minigrad.train.checkpoint import BEST, LAST
 
 Options = dict[str, Any]
+Begin = Callable[[Options, ArrayDataset], tuple[Config, nn.Module]]
 
 MONITOR = "val_accuracy"
 
 
 def train(
-    options: Options, out: Path, folder: str | None, *, resume: bool, show: Callable[[str], None], progress: bool
+    options: Options,
+    out: Path,
+    folder: str | None,
+    begin: Begin,
+    *,
+    resume: bool,
+    show: Callable[[str], None],
+    progress: bool,
 ) -> None:
     """Train, choose the model by the validation images, measure it, write all files.
 
@@ -37,6 +46,7 @@ def train(
         options: those of the command that the result depends on, by name.
         out: folder of the files, made if it is not there.
         folder: where to look for the data first.
+        begin: makes the model to train, and the configuration that describes it, for options and training images.
         resume: whether to go on with the interrupted run in `out`.
         show: takes a text for the user.
         progress: whether the epochs are shown.
@@ -49,8 +59,7 @@ def train(
     require_threads()
     require_writable(out, "--out")
     parts = load_parts(options, folder)
-    config = describe(options, parts.train)
-    model = config.build_model(np.random.default_rng(options["seed"]))
+    config, model = begin(options, parts.train)
     batches = training_batches(config, parts.train)
     choice = EarlyStopping(MONITOR, patience=options["early_stopping"] or options["epochs"])
     trainer = make_trainer(config, model, choice, len(batches), out / CHECKPOINT, progress)
@@ -72,6 +81,12 @@ def train(
         raise KeyboardInterrupt
     if failure is not None:
         raise failure
+
+
+def new_model(options: Options, data: ArrayDataset) -> tuple[Config, nn.Module]:
+    """Return the configuration of a run, and its model with initial weights."""
+    config = describe(options, data)
+    return config, config.build_model(np.random.default_rng(options["seed"]))
 
 
 def describe(options: Options, data: ArrayDataset) -> Config:
@@ -170,7 +185,9 @@ def make_optimizer(model: nn.Module, options: Options) -> optim.Optimizer:
     settings = {name: options[name] for name in ("lr", "weight_decay", "l1")}
     if options["momentum"]:
         settings["momentum"] = options["momentum"]
-    return OPTIMIZERS[options["optimizer"]](model.parameters(), **settings)
+    decay = options.get("lr_decay", 1.0)
+    params = model.parameters() if decay == 1 else layer_groups(model, options["lr"], decay)
+    return OPTIMIZERS[options["optimizer"]](params, **settings)
 
 
 def make_schedule(optimizer: optim.Optimizer, options: Options, steps: int) -> optim.LRScheduler | None:
@@ -187,7 +204,8 @@ def make_schedule(optimizer: optim.Optimizer, options: Options, steps: int) -> o
             return optim.CosineAnnealingLR(optimizer, total)
         case "one-cycle":
             cycles = "betas" in optimizer.defaults or bool(options["momentum"])
-            return optim.OneCycleLR(optimizer, options["lr"], total, cycle_momentum=cycles)
+            highest = [group["lr"] for group in optimizer.param_groups]
+            return optim.OneCycleLR(optimizer, highest, total, cycle_momentum=cycles)
         case "step":
             return optim.MultiStepLR(optimizer, [total // 2, total * 3 // 4])
     return None

@@ -59,7 +59,8 @@ class TrainingStep(ABC):
     @property
     def trained(self) -> list[Parameter]:
         """The parameters that the optimizer changes: only their gradients count, and are clipped."""
-        return [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+        listed = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+        return [parameter for parameter in listed if parameter.requires_grad]
 
     @abstractmethod
     def __call__(self, x: Array, y: npt.ArrayLike) -> float:

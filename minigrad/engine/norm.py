@@ -115,13 +115,13 @@ def _statistics(
     """
     M, C = form
     mean, var, inv_std = (b.buffer((C,), dtype, name) for name in ("mean", "var", "inv_std"))
-    if layer.track_running_stats and not layer.training:
+    if layer.track_running_stats and not layer.is_learning:
         b.emit("batch_norm_inv_std", cut(layer.running_var), layer.eps, cut(inv_std))
         return layer.running_mean, inv_std, False
     if M == 1:
         raise LayerError(layer, f"want more than 1 value for each channel in training, got {form}").seen_from(b.model)
     take(mean, var, inv_std)
-    if layer.training and layer.track_running_stats:
+    if layer.track_running_stats:
         _track(b, layer, mean, var, M)
     return mean, inv_std, True
 
@@ -173,7 +173,7 @@ def group_norm(b: Lowering, layer: nn.GroupNorm | nn.InstanceNorm2d, x: Value) -
     pixels, dtype = b.pixels(x, len(x.shape) - 2 if isinstance(layer, nn.GroupNorm) else 2), x.dtype
     S, N, C = pixels.shape
     groups = layer.num_groups if isinstance(layer, nn.GroupNorm) else C
-    if isinstance(layer, nn.InstanceNorm2d) and layer.track_running_stats and not layer.training:
+    if isinstance(layer, nn.InstanceNorm2d) and layer.track_running_stats and not layer.is_learning:
         return batch_norm(b, layer, x)
     if groups == N * S * C or (isinstance(layer, nn.InstanceNorm2d) and S == 1):
         raise LayerError(layer, f"want more than 1 value in each group, got {x.shape}").seen_from(b.model)

@@ -99,10 +99,11 @@ class CompiledStep(TrainingStep):
         return arrays + [array for block in blocks for array in (block.data, *block.state.values())]
 
     def _fingerprint(self) -> tuple[Any, ...]:
-        """Return what a program depends on: where parameters and state lie, and the modes of the layers."""
+        """Return what a program depends on: where parameters and state lie, the modes of the layers, what is frozen."""
         return (
             *map(id, self._arrays()),
             *[module.training for module in self._modules],
+            *[parameter.requires_grad for parameter in self.parameters],
             *[bool(group.get(name)) for group in self.optimizer.param_groups for name in STRUCTURE],
         )
 

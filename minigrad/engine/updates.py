@@ -114,7 +114,7 @@ class Updates:
         self._all: list[Update] = []
         for group, blocks in zip(optimizer.param_groups, optimizer._blocks, strict=True):
             options = _Options(b, group)
-            self._all += [rule(b, block, group, options, self._last) for block in blocks]
+            self._all += [rule(b, block, group, options, self._last) for block in blocks if block.is_trained]
 
     def chain(self, parameter: Parameter, rows: int) -> None:
         """Emit a parameter's update, chained to the instruction before, which has its gradient."""

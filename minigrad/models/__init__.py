@@ -3,5 +3,19 @@
 from minigrad.models.convolutional import cnn
 from minigrad.models.perceptron import ACTIVATIONS, mlp
 from minigrad.models.resnet import BasicBlock, ResNet, resnet18, resnet20, resnet34
+from minigrad.models.transfer import freeze_backbone, head_name, layer_groups, replace_head
 
-__all__ = ["ACTIVATIONS", "BasicBlock", "ResNet", "cnn", "mlp", "resnet18", "resnet20", "resnet34"]
+__all__ = [
+    "ACTIVATIONS",
+    "BasicBlock",
+    "ResNet",
+    "cnn",
+    "freeze_backbone",
+    "head_name",
+    "layer_groups",
+    "mlp",
+    "replace_head",
+    "resnet18",
+    "resnet20",
+    "resnet34",
+]

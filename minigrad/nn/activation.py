@@ -115,7 +115,8 @@ class PReLU(Module):
     def _backward(self, x: Array, dy: Array) -> Array:
         dx = np.empty_like(x)
         x3, dy3, dx3 = self._by_channel(x), self._by_channel(dy), self._by_channel(dx)
-        kernels.prelu_backward(dy3, self.weight.data, x3, self.weight.grad, dx3)
+        dw = self.weight.grad if self.weight.requires_grad else np.zeros_like(self.weight.data)
+        kernels.prelu_backward(dy3, self.weight.data, x3, dw, dx3)
         return dx
 
     def extra_repr(self) -> str:

@@ -32,6 +32,9 @@ class _Positional(Module):
         """Yield the children with their numbers."""
         yield from self._layers.items()
 
+    def _set_child(self, name: str, module: Module) -> None:
+        self._add(name, module)
+
     def __iter__(self) -> Iterator[Module]:
         return iter(self._layers.values())
 
@@ -94,9 +97,9 @@ class Sequential(_Positional):
         return dy
 
     def _backward_parameters(self, saved: list[Any], dy: Array) -> None:
-        """Go back to the first layer that has parameters, and no further."""
+        """Go back to the first layer that is trained, and no further."""
         layers = list(self)
-        first = next((i for i, layer in enumerate(layers) if any(layer.parameters())), len(layers))
+        first = next((i for i, layer in enumerate(layers) if layer.is_trained), len(layers))
         for i in range(len(layers) - 1, first, -1):
             dy = layers[i]._backward(saved[i], dy)
         if first < len(layers):
@@ -130,6 +133,10 @@ class Sum(_Positional):
     def _backward(self, saved: list[Any], dy: Array) -> Array:
         return _add_all(self, [f._backward(s, dy) for f, s in zip(self, saved, strict=True)])
 
+    def _backward_parameters(self, saved: list[Any], dy: Array) -> None:
+        for branch, branch_saved in zip(self, saved, strict=True):
+            _pull_parameters(branch, branch_saved, dy)
+
 
 class Residual(Module):
     r"""y = body(x) + shortcut(x).
@@ -160,6 +167,11 @@ class Residual(Module):
     def _backward(self, saved: Any, dy: Array) -> Array:
         body_saved, shortcut_saved = saved
         return _add_all(self, [self.body._backward(body_saved, dy), self.shortcut._backward(shortcut_saved, dy)])
+
+    def _backward_parameters(self, saved: Any, dy: Array) -> None:
+        body_saved, shortcut_saved = saved
+        _pull_parameters(self.body, body_saved, dy)
+        _pull_parameters(self.shortcut, shortcut_saved, dy)
 
 
 class Concat(_Positional):
@@ -196,8 +208,16 @@ class Concat(_Positional):
 
     def _backward(self, saved: Any, dy: Array) -> Array:
         saves, cuts = saved
-        parts = [np.ascontiguousarray(part) for part in np.split(dy, cuts, axis=self.axis)]
+        parts = self._parts(dy, cuts)
         return _add_all(self, [f._backward(s, d) for f, s, d in zip(self, saves, parts, strict=True)])
+
+    def _backward_parameters(self, saved: Any, dy: Array) -> None:
+        saves, cuts = saved
+        for branch, branch_saved, part in zip(self, saves, self._parts(dy, cuts), strict=True):
+            _pull_parameters(branch, branch_saved, part)
+
+    def _parts(self, dy: Array, cuts: Array) -> list[Array]:
+        return [np.ascontiguousarray(part) for part in np.split(dy, cuts, axis=self.axis)]
 
     def extra_repr(self) -> str:
         """Return the axis."""
@@ -242,6 +262,11 @@ class Composite(Module):
 
     def _backward_parameters(self, saved: Any, dy: Array) -> None:
         self.compose()._backward_parameters(saved, dy)
+
+
+def _pull_parameters(branch: Module, saved: Any, dy: Array) -> None:
+    if branch.is_trained:
+        branch._backward_parameters(saved, dy)
 
 
 def _branch(branches: _Positional, x: Array) -> tuple[list[Array], list[Any]]:

@@ -120,14 +120,18 @@ class Convolution(ImageLayer):
         self._add_gradients(pixels, shape[-self.rank :], to_pixels(dy, self.rank))
 
     def _add_gradients(self, pixels: Array, lengths: Lengths, cotangent: Array) -> None:
+        if self.weight.requires_grad:
+            self.weight.grad += self._weight_gradient(pixels, lengths, cotangent)
+        if self.bias is not None and self.bias.requires_grad:
+            kernels.column_sums(cotangent.reshape(-1, self.out_channels), 0, self.out_channels, True, self.bias.grad)
+
+    def _weight_gradient(self, pixels: Array, lengths: Lengths, cotangent: Array) -> Array:
         table = table_of(self.windows(lengths))
         large, small = (cotangent, pixels) if self.transposed else (pixels, cotangent)
         G, T, large_channels, small_channels = self.form
         dw = np.empty((G, T * large_channels, small_channels), cotangent.dtype)
         kernels.conv_backward_weight(large, small, table, 0, dw.shape[0] * dw.shape[1], dw)
-        self.weight.grad += self._unpacked(dw)
-        if self.bias is not None:
-            kernels.column_sums(cotangent.reshape(-1, self.out_channels), 0, self.out_channels, True, self.bias.grad)
+        return self._unpacked(dw)
 
     def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
         """Return one for each weight that a pixel of the small image meets."""

@@ -82,7 +82,7 @@ class InstanceNorm2d(ImageLayer):
     r"""y = γ_c x̂ + β_c with x̂ = (x - μ_nc) / √(σ²_nc + eps), over the pixels of each channel of each image.
 
     With running statistics those move in training, running += momentum (batch - running), towards the means over the
-    batch of μ and of the unbiased variance, and are used in evaluation.
+    batch of μ and of the unbiased variance, and are used in evaluation, or where γ and β are frozen.
 
     Arguments:
         num_features: channels C.
@@ -139,7 +139,7 @@ class InstanceNorm2d(ImageLayer):
         pixels = to_pixels(x, self.rank)
         y = np.empty_like(pixels)
         gamma, beta = affine(self.weight, self.bias, C, x.dtype)
-        if self.track_running_stats and not self.training:
+        if self.track_running_stats and not self.is_learning:
             mean, inv_std = self.running_mean.copy(), np.empty(C, x.dtype)
             kernels.batch_norm_inv_std(self.running_var, self.eps, inv_std)
             kernels.batch_norm_forward(pixels.reshape(-1, C), gamma, beta, mean, inv_std, 0, C, y.reshape(-1, C))

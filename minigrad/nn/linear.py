@@ -68,8 +68,9 @@ class Linear(Module):
 
     def _backward_parameters(self, x: Array, dy: Array) -> None:
         rows, dy_rows = x.reshape(-1, self.in_features), dy.reshape(-1, self.out_features)
-        self.weight.add_product(dy_rows.T, rows)
-        if self.bias is not None:
+        if self.weight.requires_grad:
+            self.weight.add_product(dy_rows.T, rows)
+        if self.bias is not None and self.bias.requires_grad:
             self.bias.grad += dy_rows.sum(axis=0)
 
     def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
@@ -137,7 +138,8 @@ class Embedding(Module):
     def _backward(self, x: Array, dy: Array) -> Array:
         padding = -1 if self.padding_idx is None else self.padding_idx
         rows = x.reshape(-1).astype(np.int64)
-        kernels.embedding_backward(rows, dy.reshape(-1, self.embedding_dim), padding, self.weight.grad)
+        if self.weight.requires_grad:
+            kernels.embedding_backward(rows, dy.reshape(-1, self.embedding_dim), padding, self.weight.grad)
         return np.zeros(x.shape, dy.dtype)
 
     def extra_repr(self) -> str:

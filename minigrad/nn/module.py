@@ -164,6 +164,26 @@ class Module(ABC):
             elif isinstance(value, (list, tuple)):
                 yield from ((f"{name}.{i}", item) for i, item in enumerate(value) if isinstance(item, Module))
 
+    def set_submodule(self, target: str, module: Module) -> None:
+        """Put `module` in the place of the one at the dotted path `target`, as in PyTorch.
+
+        Raises:
+            AttributeError: if there is none.
+        """
+        for name, child in self.named_children():
+            if name == target:
+                return self._set_child(name, module)
+            if target.startswith(f"{name}."):
+                return child.set_submodule(target.removeprefix(f"{name}."), module)
+        raise AttributeError(f"{type(self).__name__}.set_submodule: there is no module {target!r}")
+
+    def _set_child(self, name: str, module: Module) -> None:
+        name, _, index = name.partition(".")
+        if index:
+            getattr(self, name)[int(index)] = module
+        else:
+            setattr(self, name, module)
+
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
         """Yield this module and all below it with their dotted paths. One that is shared comes once for each path."""
         yield prefix, self
@@ -252,6 +272,37 @@ class Module(ABC):
         for parameter in self.parameters():
             parameter.zero_grad()
 
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Freeze all parameters here and below (False), or let them be trained again (True), as in PyTorch.
+
+        What is frozen gets no gradient and no update. A normalisation with running statistics whose own parameters
+        are all frozen keeps these statistics and uses them, as in `eval()`, also in training. Everything else, such
+        as Dropout, goes on as before.
+
+        Where the gradient with respect to the input is not wanted (`backward(dy, input_grad=False)`, compiled steps,
+        the Trainer), the backward ends behind the first layer that is trained: what is frozen in front of it costs
+        none. A frozen layer with a trained one in front of it hands its dx on, and saves the work for its parameters.
+
+        >>> from minigrad import nn
+        >>> model = nn.Sequential(nn.Linear(3, 5).requires_grad_(False), nn.ReLU(), nn.Linear(5, 2))
+        >>> [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+        ['2.weight', '2.bias']
+        """
+        for parameter in self.parameters():
+            parameter.requires_grad = requires_grad
+        return self
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether a parameter here or below requires a gradient."""
+        return any(parameter.requires_grad for parameter in self.parameters())
+
+    @property
+    def is_learning(self) -> bool:
+        """Whether it is in training mode, and not a layer whose own parameters are all frozen."""
+        own = self.own_parameters()
+        return self.training and (not own or any(parameter.requires_grad for parameter in own))
+
     def train(self, mode: bool = True) -> Self:
         """Let Dropout drop and BatchNorm use the batch's statistics, here and below."""
         for module in self.modules():
@@ -298,5 +349,5 @@ class Module(ABC):
 
 
 def count_parameters(parameters: Iterable[Parameter]) -> int:
-    """Return the number of trainable values."""
+    """Return the number of values, frozen or not."""
     return sum(parameter.size for parameter in parameters)

@@ -48,7 +48,7 @@ class _BatchNorm(Module):
         want = " or ".join(f"(N, {C}{axes})" for axes in self.axes.values())
         x = self._input(x, want, x.ndim in self.axes and x.shape[1] == C)
         rows = to_rows(x, 1)
-        uses_batch = self.training or not self.track_running_stats
+        uses_batch = self.is_learning or not self.track_running_stats
         if uses_batch:
             mean, inv_std = self._batch_statistics(rows)
         else:
@@ -65,7 +65,7 @@ class _BatchNorm(Module):
             raise LayerError(self, f"want more than 1 value for each channel in training, got {rows.shape}")
         mean, var, inv_std = np.empty((3, C), rows.dtype)
         kernels.batch_norm_statistics(rows, self.eps, 0, C, mean, var, inv_std)
-        if self.training and self.track_running_stats:
+        if self.track_running_stats:
             self.num_batches_tracked += 1
             share = 1 / int(self.num_batches_tracked) if self.momentum is None else self.momentum
             kernels.batch_norm_track(mean, var, share, M / (M - 1), self.running_mean, self.running_var)
@@ -94,7 +94,7 @@ class BatchNorm1d(_BatchNorm):
 
     In training μ and σ² are the mean and the biased variance of the batch (and the length); the running statistics
     move towards them, running += momentum (batch - running), with the unbiased variance. In evaluation the running
-    statistics are used.
+    statistics are used. Where γ and β are frozen (`requires_grad_(False)`) it is as in evaluation, also in training.
 
     Arguments:
         num_features: channels C.
@@ -228,8 +228,8 @@ def affine(weight: Parameter | None, bias: Parameter | None, size: int, dtype: n
 
 
 def add_affine_gradients(weight: Parameter | None, bias: Parameter | None, dgamma: Array, dbeta: Array) -> None:
-    """Add the gradients of γ and β, vectors, where the layer has those."""
-    if weight is not None:
+    """Add the gradients of γ and β, vectors, where the layer has those and they are trained."""
+    if weight is not None and weight.requires_grad:
         weight.grad += dgamma.reshape(weight.shape)
-    if bias is not None:
+    if bias is not None and bias.requires_grad:
         bias.grad += dbeta.reshape(bias.shape)

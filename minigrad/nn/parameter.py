@@ -16,16 +16,19 @@ class Parameter:
 
     Arguments:
         data: the initial value, float32 or float64. It is copied.
+        requires_grad: whether it is trained. One that is frozen (False) gets no gradient from its layer and no update
+            from an optimizer, whose state for it stays as it is. It may be changed at any time.
     """
 
-    __slots__ = ("_grad", "_is_cleared", "data")
+    __slots__ = ("_grad", "_is_cleared", "data", "requires_grad")
 
-    def __init__(self, data: npt.ArrayLike) -> None:
+    def __init__(self, data: npt.ArrayLike, requires_grad: bool = True) -> None:
         self.data: Array = np.array(data, order="C")
         if self.data.dtype not in (np.float32, np.float64):
             raise TypeError(f"Parameter: want float32 or float64 data, got {self.data.dtype}")
         self._grad: Array = np.zeros_like(self.data)
         self._is_cleared = False  # zero by now, but its memory not yet
+        self.requires_grad = requires_grad
 
     @property
     def grad(self) -> Array:

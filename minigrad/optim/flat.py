@@ -16,6 +16,7 @@ class Trainable(Protocol):
 
     data: Array
     grad: Array
+    requires_grad: bool
 
     def zero_grad(self) -> None:
         """Set the gradient to zero."""
@@ -24,7 +25,7 @@ class Trainable(Protocol):
 class Block:
     """Parameters of one dtype, their gradients, and an optimizer's state for them, each in one flat array.
 
-    The parameters' own `data` and `grad` become views of the flat arrays, in order.
+    The parameters' own `data` and `grad` become views of the flat arrays, in order. All are trained, or all frozen.
 
     Arguments:
         parameters: the parameters, under their numbers in the optimizer.
@@ -34,6 +35,7 @@ class Block:
         self.parameters = dict(parameters)
         arrays = [parameter.data for parameter in parameters.values()]
         self.dtype = arrays[0].dtype
+        self.is_trained = next(iter(parameters.values())).requires_grad
         self.shapes = [array.shape for array in arrays]
         size = sum(array.size for array in arrays)
         self.data, self.grad = aligned(size, self.dtype), aligned(size, self.dtype)
@@ -61,9 +63,9 @@ class Block:
                 _copy(parameter.grad, grad, f"gradient of parameter {number}")
                 parameter.grad = grad
 
-    def is_converted(self) -> bool:
-        """Return whether a parameter has another dtype than it had."""
-        return any(parameter.data.dtype != self.dtype for parameter in self.parameters.values())
+    def is_outdated(self) -> bool:
+        """Return whether a parameter has been converted, frozen, or is trained again."""
+        return any((p.data.dtype, p.requires_grad) != (self.dtype, self.is_trained) for p in self.parameters.values())
 
     def buffer(self, name: str, used: bool = True, fill: float = 0.0) -> Array:
         """Return the flat state `name`, made when first asked for; an empty array where it is not used."""
@@ -83,7 +85,7 @@ class Block:
 
     def problems(self, entries: Sequence[Mapping[str, Any]], known: Sequence[str]) -> Iterator[str]:
         """Yield why `entries` (one for each number) cannot be loaded. They may have the `known` names."""
-        first = entries[min(self.parameters)]
+        names = next((set(entries[number]) for number in self.parameters if entries[number]), set())
         for number, shape in zip(self.parameters, self.shapes, strict=True):
             entry = entries[number]
             for name, value in entry.items():
@@ -91,10 +93,8 @@ class Block:
                     yield f"parameter {number}: unknown state {name}, want {', '.join(known)}"
                 elif name != "step" and np.shape(value) != shape:
                     yield f"parameter {number}: {name} is {np.shape(value)}, want {shape}"
-            if set(entry) != set(first):
-                yield f"parameter {number}: has {sorted(entry)}, others of its group have {sorted(first)}"
-            elif _step(entry) != _step(first):
-                yield f"parameter {number}: step {_step(entry)}, others of its group {_step(first)}"
+            if entry and set(entry) != names:
+                yield f"parameter {number}: has {sorted(entry)}, others of its group have {sorted(names)}"
 
     def load(self, entries: Sequence[Mapping[str, Any]]) -> None:
         """Copy in the state from `entries` (one for each number); what was there is forgotten."""
@@ -117,12 +117,18 @@ class Block:
         self._views = self._cut()
 
 
-def blocks_of(parameters: Mapping[int, Trainable]) -> list[Block]:
-    """Return one block for each dtype."""
-    by_dtype: dict[Any, dict[int, Trainable]] = {}
+def blocks_of(parameters: Mapping[int, Trainable], entries: Sequence[Mapping[str, Any]] = ()) -> list[Block]:
+    """Return a block, with its state from `entries`, for all that are alike: in dtype, frozen or not, in their step."""
+    alike: dict[Any, dict[int, Trainable]] = {}
     for number, parameter in parameters.items():
-        by_dtype.setdefault(parameter.data.dtype, {})[number] = parameter
-    return [Block(group) for group in by_dtype.values()]
+        entry = entries[number] if entries else {}
+        kind = parameter.data.dtype, parameter.requires_grad, frozenset(entry), _step(entry)
+        alike.setdefault(kind, {})[number] = parameter
+    blocks = [Block(group) for group in alike.values()]
+    for block in blocks:
+        if entries:
+            block.load(entries)
+    return blocks
 
 
 def _moved(flat: Array) -> Array:

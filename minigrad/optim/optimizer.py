@@ -22,7 +22,8 @@ class Optimizer(ABC):
 
     The parameters of a group lie in one flat array (one for each dtype), their gradients in another, and each
     parameter's `data` and `grad` are views of these: ordinary arrays to everybody else. Where somebody has rebound
-    them (`model.to(dtype)`, a second optimizer), the next `step` moves them in again.
+    them (`model.to(dtype)`, a second optimizer), the next `step` moves them in again. Parameters that are frozen
+    (`requires_grad = False`), and what is kept for them, stay as they are until they are trained again.
 
     Arguments:
         params: parameters, or pairs (name, parameter), or groups: dicts with `params` and options of their own.
@@ -62,11 +63,12 @@ class Optimizer(ABC):
         """Update `block.data` by `block.grad`, with one kernel call."""
 
     def step(self) -> None:
-        """Update all parameters once by their gradients."""
+        """Update all parameters that are not frozen once by their gradients."""
         self._gather()
         for group, blocks in zip(self.param_groups, self._blocks, strict=True):
             for block in blocks:
-                self._update(block, group)
+                if block.is_trained:
+                    self._update(block, group)
 
     def zero_grad(self) -> None:
         """Set all gradients to zero."""
@@ -82,17 +84,18 @@ class Optimizer(ABC):
         return [block for blocks in self._blocks for block in blocks]
 
     def _gather(self) -> None:
-        """Have all parameters in flat memory; laid out anew, state included, where one has another dtype now."""
-        if any(block.is_converted() for block in self._all_blocks()):
-            state = self._entries()
-            self._blocks = [
-                blocks_of(dict(sorted(item for block in blocks for item in block.parameters.items())))
-                for blocks in self._blocks
-            ]
-            for block in self._all_blocks():
-                block.load(state)
+        """Have all parameters in flat memory; laid out anew, state included, where one was converted or frozen."""
+        if any(block.is_outdated() for block in self._all_blocks()):
+            self._lay_out(self._entries())
         for block in self._all_blocks():
             block.gather()
+
+    def _lay_out(self, entries: list[dict[str, Any]]) -> None:
+        """Lay all parameters out anew, with this state (one for each)."""
+        self._blocks = [
+            blocks_of(dict(sorted(item for block in blocks for item in block.parameters.items())), entries)
+            for blocks in self._blocks
+        ]
 
     # ------------------------------------------------------------------------------------------------- groups
 
@@ -130,7 +133,9 @@ class Optimizer(ABC):
         parameters = [item[1] if isinstance(item, tuple) else item for item in params]
         for parameter in parameters:
             if not _is_parameter(parameter):
-                raise TypeError(f"{self._name}: want parameters (float32 or float64 data, grad), got {parameter!r}")
+                raise TypeError(
+                    f"{self._name}: want parameters (float32 or float64 data, grad, requires_grad), got {parameter!r}"
+                )
         return ({"param_names": names} if names else {}), parameters
 
     def _check(self, group: Group) -> None:
@@ -165,6 +170,8 @@ class Optimizer(ABC):
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Copy in what `state_dict()` gave: this class's, or PyTorch's with its tensors as NumPy arrays.
 
+        Parameters that were frozen for a while may have other steps than the rest, or no state.
+
         Raises:
             ValueError: naming all that does not fit. Nothing has been changed then.
         """
@@ -179,12 +186,10 @@ class Optimizer(ABC):
         for group, changes in zip(self.param_groups, options, strict=True):
             self._check(group | changes)
         entries = [_present(state_dict["state"].get(key, {})) for group in saved for key in group["params"]]
-        blocks = self._all_blocks()
-        problems = [problem for block in blocks for problem in block.problems(entries, self.state_names)]
+        problems = [problem for block in self._all_blocks() for problem in block.problems(entries, self.state_names)]
         if problems:
             raise ValueError("\n  ".join([f"{where}:", *problems]))
-        for block in blocks:
-            block.load(entries)
+        self._lay_out(entries)
         for group, changes in zip(self.param_groups, options, strict=True):
             group.update(changes)
 
@@ -203,7 +208,7 @@ def floats(group: Group, *names: str) -> Iterator[float]:
 
 def _is_parameter(value: Any) -> bool:
     dtype = getattr(getattr(value, "data", None), "dtype", None)
-    return dtype in (np.float32, np.float64) and hasattr(value, "grad")
+    return dtype in (np.float32, np.float64) and hasattr(value, "grad") and hasattr(value, "requires_grad")
 
 
 def _plain(value: Any) -> Any:

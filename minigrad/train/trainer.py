@@ -104,8 +104,11 @@ class Trainer:
         if taken:
             raise ValueError(f"Trainer: {', '.join(taken)} cannot be the name of a metric, the history uses it")
         own = {id(parameter) for parameter in self.model.parameters()}
-        if not any(id(p) in own for group in self.optimizer.param_groups for p in group["params"]):
+        held = [p for group in self.optimizer.param_groups for p in group["params"] if id(p) in own]
+        if not held:
             raise ValueError("Trainer: the optimizer holds none of the model's parameters")
+        if not any(parameter.requires_grad for parameter in held):
+            raise ValueError("Trainer: all parameters that the optimizer holds are frozen")
 
     # --------------------------------------------------------------------------------------------------- training
 

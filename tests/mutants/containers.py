@@ -96,7 +96,7 @@ MUTANTS = [
         "Concat: the cuts one place too far to the left",
         nn.Concat,
         "derivative",
-        edit(nn.Concat, "_backward", "np.split(dy, ", "np.split(np.roll(dy, 1, self.axis), "),
+        edit(nn.Concat, "_parts", "np.split(dy, ", "np.split(np.roll(dy, 1, self.axis), "),
     ),
     Mutant(
         "Concat: the first branch's gradient alone",

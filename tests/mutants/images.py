@@ -260,7 +260,7 @@ OTHERS = [
         "InstanceNorm2d: uses the image's statistics in evaluation too",
         nn.InstanceNorm2d,
         "torch parity",
-        edit(nn.InstanceNorm2d, "_forward", "self.track_running_stats and not self.training", "False"),
+        edit(nn.InstanceNorm2d, "_forward", "self.track_running_stats and not self.is_learning", "False"),
     ),
     Mutant(
         "Unflatten: dx in reverse order",

@@ -73,7 +73,7 @@ BATCH_NORM = [
         "BatchNorm1d: the batch's statistics in evaluation",
         nn.BatchNorm1d,
         "samples are independent",
-        edit(nn.BatchNorm1d, "_forward", "self.training or not self.track_running_stats", "True"),
+        edit(nn.BatchNorm1d, "_forward", "self.is_learning or not self.track_running_stats", "True"),
     ),
     Mutant(
         "BatchNorm1d: evaluation moves the running statistics",

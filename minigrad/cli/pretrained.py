@@ -1,0 +1,92 @@
+"""What `minigrad finetune` begins with: a model with the weights of another, but for its head."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minigrad import models, nn
+from minigrad.cli.errors import CommandError
+from minigrad.cli.run_folder import CONFIG, MODEL, Config
+from minigrad.cli.train import STRUCTURE
+from minigrad.cli.training import Options, describe
+from minigrad.data import ArrayDataset
+from minigrad.io import load_torch
+from minigrad.nn.parameter import Array
+from minigrad.train.checkpoint import BEST
+
+State = dict[str, Array]
+
+
+def pretrained_model(options: Options, data: ArrayDataset) -> tuple[Config, nn.Module]:
+    """Return the configuration of a run, and its model: the weights of `options["weights"]` under a new head."""
+    path, shape = Path(options["weights"]), data.x.shape[1:]
+    if path.is_dir():
+        before = Config.load(path / CONFIG)
+        state = read_weights(path / (BEST if (path / BEST).is_file() else MODEL))
+        options = options | {name: before.options[name] for name in STRUCTURE}
+        known = {name: value for name, value in before.model.items() if name not in ("classes", "head")}
+        fit_images(shape, tuple(before.shape))
+    else:
+        state = read_weights(path)
+        known = stem_of(options["model"], state)
+        fit_images(shape, (known.get("in_channels") or shape[0], *shape[1:]))
+    config = describe(options, data)
+    if options["head_hidden"]:
+        known["head"] = {"hidden": options["head_hidden"], "dropout": options["head_dropout"]}
+    config = replace(config, model=config.model | known)
+    model = config.build_model(np.random.default_rng(options["seed"]))
+    try:
+        load_backbone(model, state)
+        if options["freeze"]:
+            models.freeze_backbone(model)
+    except ValueError as error:
+        raise CommandError(f"--weights {path}: {error}") from None
+    return config, model
+
+
+def read_weights(path: Path) -> State:
+    """Return the arrays of a file by name; those of a training checkpoint of PyTorch lie one dict deeper."""
+    state = load_torch(path)
+    for key in ("state_dict", "model"):
+        if isinstance(state, dict) and isinstance(state.get(key), dict):
+            state = state[key]
+    if not isinstance(state, dict) or not all(isinstance(value, np.ndarray) for value in state.values()):
+        raise CommandError(f"--weights {path}: want the weights of a model, arrays by name")
+    return state
+
+
+def stem_of(kind: str, state: State) -> dict[str, Any]:
+    """Return the arguments of a model of this kind that its first convolution tells; nothing where that is unknown.
+
+    >>> stem_of("resnet18", {"conv1.weight": np.zeros((64, 3, 7, 7), np.float32)})
+    {'in_channels': 3, 'small_images': False}
+    """
+    weight = state.get("conv1.weight", np.empty(0))
+    if not kind.startswith("resnet") or weight.ndim != 4:
+        return {}
+    stem = {"small_images": weight.shape[2] == 3} if kind == "resnet18" else {}
+    return {"in_channels": weight.shape[1], **stem}
+
+
+def fit_images(shape: tuple[int, ...], wanted: tuple[int, ...]) -> None:
+    """Refuse images (C, H, W) of another shape than the weights have been trained on."""
+    if shape != wanted:
+        have, want = (" x ".join(map(str, form)) for form in (shape, wanted))
+        raise CommandError(f"--weights: of a model for images of {want} (channels, height, width), these are {have}")
+
+
+def load_backbone(model: nn.Module, state: State) -> None:
+    """Load all but the head, and counts of batches, which old files have not.
+
+    Raises:
+        ValueError: listing every key that does not fit, or for a model that has nothing but a head.
+    """
+    head = f"{models.head_name(model)}."
+    own = {
+        name: array
+        for name, array in model.state_dict().items()
+        if name.startswith(head) or name.endswith(".num_batches_tracked")
+    }
+    model.load_state_dict(own | {name: array for name, array in state.items() if not name.startswith(head)})
