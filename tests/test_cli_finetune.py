@@ -9,7 +9,8 @@ import torch
 
 from minigrad import models
 from minigrad.cli import main
-from minigrad.cli.pretrained import fit_images, stem_of
+from minigrad.cli.errors import CommandError
+from minigrad.cli.pretrained import fitting, stem_of
 from minigrad.cli.run_folder import load_run
 from minigrad.io import load_state, save_state, save_torch
 from tests.cli_toy import FILES, images, names, one_line, raise_in_epoch, same_model, toy_in_catalog, train, train_toy
@@ -189,14 +190,20 @@ def test_a_model_that_is_nothing_but_a_head(tmp_path, capsys):
     assert "want a model of two children or more that have parameters" in one_line(capsys.readouterr().err)
 
 
-def test_images_of_another_shape(base, tmp_path, capsys):
+def test_images_of_another_shape_are_brought_to_that_of_the_run(base, tmp_path):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tests.cli_toy.SHAPE", (7, 5))
         with toy_in_catalog(tmp_path):
-            assert finetune(tmp_path / "new", base) == 1
-    want = "--weights: of a model for images of 1 x 6 x 5 (channels, height, width), these are 1 x 7 x 5"
-    assert want in one_line(capsys.readouterr().err)
-    fit_images((1, 6, 5), (1, 6, 5))
+            assert finetune(tmp_path / "new", base, "--epochs", "1", "-q") == 0
+            assert main(["evaluate", str(tmp_path / "new"), "--data", str(tmp_path)]) == 0
+    config, _ = load_run(str(tmp_path / "new"))
+    assert (config.shape, config.size, config.channels) == ([1, 7, 5], [6, 5], None)
+
+
+def test_images_of_more_channels():
+    want = "--weights: of a model for images of 1 channels, these have 3"
+    with pytest.raises(CommandError, match=want):
+        fitting([3, 6, 5], [1, 6, 5])
 
 
 def test_the_stem_of_a_resnet_is_told_by_its_weights():
@@ -205,6 +212,14 @@ def test_the_stem_of_a_resnet_is_told_by_its_weights():
         assert stem_of("resnet18", model.state_dict()) == {"in_channels": channels, "small_images": small}
     assert stem_of("resnet20", models.resnet20().state_dict()) == {"in_channels": 3}
     assert stem_of("resnet20", {}) == stem_of("cnn", models.cnn().state_dict()) == {}
+
+
+def test_grey_images_for_a_model_of_colours(tmp_path):
+    save_torch(tmp_path / "resnet20.pth", models.resnet20(1000, rng=0).state_dict())
+    options = "--model", "resnet20", "--freeze", "--limit", "40", "--epochs", "1", "-q", "--image-size", "12"
+    assert finetune(tmp_path / "new", tmp_path / "resnet20.pth", *options) == 0
+    config, _ = load_run(str(tmp_path / "new"))
+    assert (config.size, config.channels) == ([12, 12], 3)
 
 
 def test_a_resnet_from_a_file(tmp_path):

@@ -40,6 +40,12 @@ def _add_transfer(parser: Parser) -> None:
         help="what to begin with: a folder of `minigrad train`, or a file (.safetensors, or PyTorch's .pth, .pt)",
     )
     group.add_argument(
+        "--image-size",
+        type=kinds.count,
+        metavar="PIXELS",
+        help="height and width to which images are brought (default: those that a run was trained on, or their own)",
+    )
+    group.add_argument(
         "--head-hidden",
         nargs="*",
         type=kinds.count,

@@ -1,5 +1,6 @@
 """What `minigrad finetune` begins with: a model with the weights of another, but for its head."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,20 +23,23 @@ State = dict[str, Array]
 def pretrained_model(options: Options, data: ArrayDataset) -> tuple[Config, nn.Module]:
     """Return the configuration of a run, and its model: the weights of `options["weights"]` under a new head."""
     path, shape = Path(options["weights"]), data.x.shape[1:]
+    seen: list[Any]
     if path.is_dir():
         before = Config.load(path / CONFIG)
         state = read_weights(path / (BEST if (path / BEST).is_file() else MODEL))
         options = options | {name: before.options[name] for name in STRUCTURE}
         known = {name: value for name, value in before.model.items() if name not in ("classes", "head")}
-        fit_images(shape, tuple(before.shape))
+        seen = [before.channels or before.shape[0], *(before.size or before.shape[1:])]
     else:
         state = read_weights(path)
         known = stem_of(options["model"], state)
-        fit_images(shape, (known.get("in_channels") or shape[0], *shape[1:]))
+        seen = [known.get("in_channels", shape[0]), *shape[1:]]
     config = describe(options, data)
     if options["head_hidden"]:
         known["head"] = {"hidden": options["head_hidden"], "dropout": options["head_dropout"]}
-    config = replace(config, model=config.model | known)
+    if options["image_size"]:
+        seen[1:] = [options["image_size"]] * 2
+    config = replace(config, model=config.model | known, **fitting(shape, seen))
     model = config.build_model(np.random.default_rng(options["seed"]))
     try:
         load_backbone(model, state)
@@ -70,11 +74,19 @@ def stem_of(kind: str, state: State) -> dict[str, Any]:
     return {"in_channels": weight.shape[1], **stem}
 
 
-def fit_images(shape: tuple[int, ...], wanted: tuple[int, ...]) -> None:
-    """Refuse images (C, H, W) of another shape than the weights have been trained on."""
-    if shape != wanted:
-        have, want = (" x ".join(map(str, form)) for form in (shape, wanted))
-        raise CommandError(f"--weights: of a model for images of {want} (channels, height, width), these are {have}")
+def fitting(shape: Sequence[int], wanted: Sequence[int]) -> dict[str, Any]:
+    """Return how images (C, H, W) are brought to the shape that is wanted, as arguments of a `Config`.
+
+    >>> fitting([1, 28, 28], [3, 64, 64])
+    {'size': [64, 64], 'channels': 3}
+    """
+    (channels, *size), (wanted_channels, *wanted_size) = shape, wanted
+    if channels not in (1, wanted_channels):
+        raise CommandError(f"--weights: of a model for images of {wanted_channels} channels, these have {channels}")
+    return {
+        "size": None if size == wanted_size else wanted_size,
+        "channels": None if channels == wanted_channels else wanted_channels,
+    }
 
 
 def load_backbone(model: nn.Module, state: State) -> None:

@@ -38,16 +38,20 @@ class Config:
         model: `name` of the model and its arguments, and those of the `head` that has been put on it, if one has.
         options: those of the command line, with their defaults.
         versions: of what made the run.
+        size: height and width to which images are brought for the model, if it is not their own.
+        channels: of these; grey images are repeated.
     """
 
     dataset: str
     classes: list[str]
     shape: list[int]
-    mean: float
-    std: float
+    mean: float | list[float]
+    std: float | list[float]
     model: dict[str, Any]
     options: dict[str, Any]
     versions: dict[str, str]
+    size: list[int] | None = None
+    channels: int | None = None
 
     def save(self, path: Path) -> None:
         """Write it as JSON."""
@@ -58,7 +62,7 @@ class Config:
         """Read what `save` wrote."""
         try:
             content = json.loads(path.read_text("utf-8"))
-            return cls(**{field.name: content[field.name] for field in fields(cls)})
+            return cls(**{field.name: content[field.name] for field in fields(cls) if field.name in content})
         except FileNotFoundError:
             raise CommandError(f"{path}: no such file; want a folder that `minigrad train` wrote") from None
         except (ValueError, TypeError, KeyError) as error:
@@ -76,8 +80,10 @@ class Config:
         return nn.CrossEntropyLoss(label_smoothing=self.options["label_smoothing"])
 
     def loader(self, data: ArrayDataset, batch_size: int = 1000, **settings: Any) -> Loader:
-        """Return the data in batches, normalised as in training."""
-        return Loader(data, batch_size, mean=self.mean, std=self.std, **settings)
+        """Return the data in batches, as the model wants them."""
+        size = None if self.size is None else (self.size[0], self.size[1])
+        mean, std, channels = self.mean, self.std, self.channels
+        return Loader(data, batch_size, mean=mean, std=std, size=size, channels=channels, **settings)
 
 
 @dataclass(frozen=True)
