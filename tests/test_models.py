@@ -94,6 +94,16 @@ def test_the_reference_cnn():
     assert sum(parameter.size for parameter in models.cnn().parameters()) == 50186
 
 
+def test_the_layers_of_a_vgg():
+    model = models.vgg(2, 6, filters=(3, 5), dropout=0.1, rng=0)
+    pair = ["Conv2d", "BatchNorm2d", "ReLU"] * 2
+    assert kinds(model) == [*pair, "MaxPool2d", *pair, "AdaptiveAvgPool2d", "Flatten", "Dropout", "Linear"]
+    assert model(np.ones((3, 2, 9, 11), np.float32)).shape == (3, 6)
+    assert sum(parameter.size for parameter in models.vgg().parameters()) == 288170
+    with pytest.raises(ValueError, match="vgg: want filters"):
+        models.vgg(filters=())
+
+
 def test_a_cnn_that_cannot_be():
     with pytest.raises(ValueError, match="cnn: 3 poolings leave nothing of images of 7 pixels a side"):
         models.cnn(image_size=7, filters=(2, 2, 2))

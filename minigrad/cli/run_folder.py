@@ -20,6 +20,7 @@ CHECKPOINT = "checkpoint"  # a folder, there while the run is not finished
 MODELS: dict[str, Callable[..., nn.Module]] = {
     "mlp": models.mlp,
     "cnn": models.cnn,
+    "vgg": models.vgg,
     "resnet20": models.resnet20,
     "resnet18": models.resnet18,
 }

@@ -27,7 +27,7 @@ OPTIMIZERS: dict[str, type[optim.Optimizer]] = {
     "rmsprop": optim.RMSprop,
     "adagrad": optim.Adagrad,
 }
-KINDS = ("mlp", "cnn", "resnet20", "resnet18")
+KINDS = ("mlp", "cnn", "vgg", "resnet20", "resnet18")
 STRUCTURE = ("model", "hidden", "activation", "batch_norm", "dropout", "filters", "kernel_size")
 WITH_MOMENTUM = ("sgd", "rmsprop")
 SCHEDULES = ("constant", "cosine", "one-cycle", "step")
@@ -82,15 +82,14 @@ def add_model(group: Any, default: str | None) -> None:
         type=kinds.below_one,
         default=0.0,
         metavar="P",
-        help="share of units dropped in training (mlp, cnn)",
+        help="share of units dropped in training (mlp, cnn, vgg)",
     )
     group.add_argument(
         "--filters",
         nargs="+",
         type=kinds.count,
-        default=[32, 64],
         metavar="N",
-        help="of each convolution of a cnn (default: 32 64)",
+        help="of each convolution of a cnn (default: 32 64), or pair of them of a vgg (default: 32 64 128)",
     )
     group.add_argument(
         "--kernel-size", type=kinds.count, default=3, metavar="N", help="of the convolutions of a cnn, in pixels a side"

@@ -113,15 +113,21 @@ def model_arguments(options: Options, shape: tuple[int, ...], classes: int) -> d
     """
     kind = options["model"]
     if kind == "mlp":
-        names = ("hidden", "activation", "batch_norm", "dropout")
-        return {"in_features": prod(shape), "classes": classes} | {name: options[name] for name in names}
+        given = _given(options, "hidden", "activation", "batch_norm", "dropout")
+        return {"in_features": prod(shape), "classes": classes} | given
     channels, height, width = shape
     sizes = {"classes": classes, "in_channels": channels}
     if kind == "cnn":
         if height != width:
             raise CommandError(f"--model cnn: want images as wide as high, got {height} x {width} pixels")
-        return sizes | {"image_size": height} | {name: options[name] for name in ("filters", "kernel_size", "dropout")}
+        return sizes | {"image_size": height} | _given(options, "filters", "kernel_size", "dropout")
+    if kind == "vgg":
+        return sizes | _given(options, "filters", "dropout")
     return sizes | ({"small_images": True} if kind == "resnet18" else {})
+
+
+def _given(options: Options, *names: str) -> dict[str, Any]:
+    return {name: options[name] for name in names if options[name] is not None}
 
 
 def mean_and_deviation(images: np.ndarray[Any, Any]) -> tuple[float, float]:

@@ -4,6 +4,7 @@ from minigrad.models.convolutional import cnn
 from minigrad.models.perceptron import ACTIVATIONS, mlp
 from minigrad.models.resnet import BasicBlock, ResNet, resnet18, resnet20, resnet34
 from minigrad.models.transfer import freeze_backbone, head_name, layer_groups, replace_head
+from minigrad.models.vgg import vgg
 
 __all__ = [
     "ACTIVATIONS",
@@ -18,4 +19,5 @@ __all__ = [
     "resnet18",
     "resnet20",
     "resnet34",
+    "vgg",
 ]
