@@ -47,3 +47,25 @@ def test_a_sum_with_a_relu_is_taken_behind_batch_norm(shortcut: type[nn.Conv2d] 
     step = engine.compile(model, loss, optimizer)
     step(*batch(0))
     assert "channel_norm_add_relu" in repr(step)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_depthwise_convolutions_are_the_same(stride: int) -> None:
+    """With channels that fill some vectors and a part of one."""
+
+    def make(dtype: Any) -> Parts:
+        layers = (
+            nn.Conv2d(1, 37, 1, rng=0),
+            nn.Conv2dSame(37, 37, 5, stride, groups=37, rng=1),
+            nn.Conv2d(37, 2, 1, rng=2),
+        )
+        model = nn.Sequential(*layers).to(dtype)
+        return model, nn.MSELoss(), optim.SGD(model.parameters(), lr=0.1)
+
+    shape = make(np.float64)[0](np.ones((3, 1, 9, 8))).shape
+
+    def batch(step: int) -> tuple[np.ndarray, np.ndarray]:
+        rng = np.random.default_rng(step)
+        return rng.standard_normal((3, 1, 9, 8)), rng.standard_normal(shape)
+
+    assert_compiled_equals_eager(Training(make, batch, steps=3), np.float64)

@@ -58,10 +58,10 @@ def _download(wanted: Source, file: File, target: Path) -> None:
             except DatasetError as error:
                 failures.append(f"  {error}")
             except OSError as error:  # what requests raises is one too
-                failures.append(f"  {url}: {_reason(error)}")
+                failures.append(f"  {url}: {reason(error)}")
         raise DatasetError("\n".join([f"no mirror gave {file.name}.gz of {wanted.name}:", *failures]))
 
 
-def _reason(error: OSError) -> object:
+def reason(error: OSError) -> object:
     """Return what is wrong with a connection, without the list of who wrapped it in what."""
     return getattr(error.args[0], "reason", error) if error.args else error

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from minigrad import nn
+from minigrad.engine.depthwise import Depthwise
 from minigrad.engine.images import weighted_sums
 from minigrad.engine.lowering import Lowering, Pull, lowers
 from minigrad.engine.memory import Image, Memory, Value
@@ -15,7 +16,7 @@ from minigrad.nn.conv import Convolution
 from minigrad.nn.windows import Lengths, turned
 
 
-@lowers(nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d, images=True)
+@lowers(nn.Conv1d, nn.Conv2d, nn.Conv2dSame, nn.ConvTranspose2d, images=True)
 def convolution(b: Lowering, layer: Convolution, x: Value) -> tuple[Value, Pull]:
     """The products of what windows see with weights; threads share the outputs, and in dw the weights."""
     rank, K, dtype = layer.rank, layer.out_channels, x.dtype
@@ -23,7 +24,8 @@ def convolution(b: Lowering, layer: Convolution, x: Value) -> tuple[Value, Pull]
     windows = layer.windows(lengths)
     outputs = layer.tables(windows)[2]
     pixels, restore = _padded(b, layer, b.pixels(x, rank), lengths)
-    products = (Patches if fits(layer, windows, pixels) else Taps)(b, layer, windows, pixels)
+    kind = Depthwise if layer.is_depthwise else Patches if fits(layer, windows, pixels) else Taps
+    products = kind(b, layer, windows, pixels)
     y = b.buffer((math.prod(outputs), pixels.shape[1], K), dtype, "y")
     products.forward(y)
 

@@ -125,7 +125,7 @@ def _image_layers() -> list[Module]:
     return [
         *(nn.Conv2d(2, 2, 3), nn.Conv2d(2, 2, 3, padding=1, padding_mode="reflect"), nn.ConvTranspose2d(2, 2, 3)),
         *(nn.MaxPool2d(2), nn.AvgPool2d(2), nn.AdaptiveAvgPool2d(1), nn.Upsample(scale_factor=2), nn.ZeroPad2d(1)),
-        *(nn.BatchNorm2d(2), nn.GroupNorm(1, 2), nn.Dropout2d(0.5)),
+        *(nn.Conv2dSame(2, 2, 3, groups=2), nn.BatchNorm2d(2), nn.GroupNorm(1, 2), nn.Dropout2d(0.5)),
         nn.InstanceNorm2d(2, affine=True, track_running_stats=True),
     ]
 

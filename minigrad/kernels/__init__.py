@@ -22,6 +22,7 @@ FAMILIES = (
     "activation",
     "channel",
     "conv",
+    "depthwise",
     "dropout",
     "embedding",
     "gather",

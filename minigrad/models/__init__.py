@@ -1,16 +1,22 @@
 """Networks ready to use: functions that return a Module."""
 
 from minigrad.models.convolutional import cnn
+from minigrad.models.efficientnet import EfficientNetLite, MBConv, efficientnet_lite0
 from minigrad.models.perceptron import ACTIVATIONS, mlp
 from minigrad.models.resnet import BasicBlock, ResNet, resnet18, resnet20, resnet34
 from minigrad.models.transfer import freeze_backbone, head_name, layer_groups, replace_head
 from minigrad.models.vgg import vgg
+from minigrad.models.weights import WeightsError
 
 __all__ = [
     "ACTIVATIONS",
     "BasicBlock",
+    "EfficientNetLite",
+    "MBConv",
     "ResNet",
+    "WeightsError",
     "cnn",
+    "efficientnet_lite0",
     "freeze_backbone",
     "head_name",
     "layer_groups",

@@ -8,6 +8,8 @@ from functools import partial
 import numpy as np
 
 from minigrad import nn
+from minigrad.io.state import FilePath
+from minigrad.models.weights import load_weights
 from minigrad.nn import init
 from minigrad.nn.rng import generator
 
@@ -92,6 +94,7 @@ def resnet18(
     *,
     in_channels: int = 3,
     small_images: bool = False,
+    weights: FilePath | None = None,
     rng: np.random.Generator | int | None = None,
 ) -> ResNet:
     """Return torchvision's ResNet18: 11.7 million parameters, with its keys.
@@ -100,14 +103,21 @@ def resnet18(
         classes: outputs.
         in_channels: of the images.
         small_images: whether the stem is one 3x3 convolution, for images of 28 or 32 pixels.
+        weights: "IMAGENET1K_V1", torchvision's, downloaded once; or a file with the same keys: .safetensors, .pth or
+            .pt. Torchvision's want 1000 classes, and images of 224 x 224 with channels RGB, from 0 to 1, of which
+            (0.485, 0.456, 0.406) is taken and which are divided by (0.229, 0.224, 0.225).
         rng: generator or seed of the initial weights.
+
+    Raises:
+        WeightsError: if the weights cannot be found, or do not fit.
 
     >>> model = resnet18(10, in_channels=1, small_images=True, rng=0)
     >>> model(np.ones((2, 1, 28, 28), np.float32)).shape
     (2, 10)
     """
     widths = (64, 128, 256, 512)
-    return ResNet((2, 2, 2, 2), widths, classes, in_channels=in_channels, small_images=small_images, rng=rng)
+    model = ResNet((2, 2, 2, 2), widths, classes, in_channels=in_channels, small_images=small_images, rng=rng)
+    return load_weights(model, "resnet18", weights)
 
 
 def resnet34(
@@ -115,11 +125,13 @@ def resnet34(
     *,
     in_channels: int = 3,
     small_images: bool = False,
+    weights: FilePath | None = None,
     rng: np.random.Generator | int | None = None,
 ) -> ResNet:
     """Return torchvision's ResNet34: 21.8 million parameters, with its keys. Arguments: those of `resnet18`."""
     widths = (64, 128, 256, 512)
-    return ResNet((3, 4, 6, 3), widths, classes, in_channels=in_channels, small_images=small_images, rng=rng)
+    model = ResNet((3, 4, 6, 3), widths, classes, in_channels=in_channels, small_images=small_images, rng=rng)
+    return load_weights(model, "resnet34", weights)
 
 
 def resnet20(classes: int = 10, *, in_channels: int = 3, rng: np.random.Generator | int | None = None) -> ResNet:

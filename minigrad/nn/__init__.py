@@ -21,6 +21,7 @@ from minigrad.nn.activation import (
 from minigrad.nn.class_loss import CrossEntropyLoss, NLLLoss
 from minigrad.nn.containers import Composite, Concat, Residual, Sequential, Sum
 from minigrad.nn.conv import Conv1d, Conv2d, ConvTranspose2d
+from minigrad.nn.conv_same import Conv2dSame
 from minigrad.nn.dropout import Dropout, Dropout2d
 from minigrad.nn.element_loss import BCEWithLogitsLoss, HuberLoss, L1Loss, MSELoss, SmoothL1Loss
 from minigrad.nn.errors import BackwardError, LayerError
@@ -52,6 +53,7 @@ __all__ = [
     "Concat",
     "Conv1d",
     "Conv2d",
+    "Conv2dSame",
     "ConvTranspose2d",
     "CrossEntropyLoss",
     "Dropout",

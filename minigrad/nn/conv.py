@@ -68,6 +68,15 @@ class Convolution(ImageLayer):
         small, large, *kernel = self.weight.shape
         return self.groups, math.prod(kernel), large, small // self.groups
 
+    @property
+    def is_depthwise(self) -> bool:
+        """Whether every channel goes by itself, and there are several: that has kernels of its own."""
+        return 1 < self.groups == self.in_channels == self.out_channels
+
+    def by_tap(self) -> Array:
+        """Return the weights of a depthwise convolution as kernels take them: (T, C), in both directions."""
+        return np.ascontiguousarray(self.weight.data.reshape(self.groups, -1).T)
+
     def packed(self) -> tuple[Array, Array]:
         """Return the weights of the forward and of the backward as kernels take them: (G, T inputs, outputs)."""
         G, T, large, small = self.form
@@ -89,8 +98,15 @@ class Convolution(ImageLayer):
         pixels = self._padded(to_pixels(x, self.rank), lengths)
         bias = np.empty(0, x.dtype) if self.bias is None else self.bias.data
         y = np.empty((len(table), pixels.shape[1], self.out_channels), x.dtype)
-        kernels.conv_forward(pixels, self.packed()[0], bias, table, y)
+        self._convolve(pixels, 0, bias, table, y)
         return from_pixels(y, outputs, x.shape), (pixels, x.shape)
+
+    def _convolve(self, x: Array, direction: int, bias: Array, table: Array, y: Array) -> None:
+        """Set y to the sums over what its pixels see of x: forwards (direction 0) or back (1)."""
+        if self.is_depthwise:
+            kernels.depthwise_forward(x, self.by_tap(), bias, table, y)
+        else:
+            kernels.conv_forward(x, self.packed()[direction], bias, table, y)
 
     def padding_table(self, lengths: Lengths) -> Array | None:
         """Return the table of the padded image; None where zeros stand around it, which windows see by themselves."""
@@ -112,7 +128,7 @@ class Convolution(ImageLayer):
         self._add_gradients(pixels, lengths, cotangent)
         _, table, _ = self.tables(self.windows(lengths))
         dx = np.empty_like(pixels)
-        kernels.conv_forward(cotangent, self.packed()[1], np.empty(0, dy.dtype), table, dx)
+        self._convolve(cotangent, 1, np.empty(0, dy.dtype), table, dx)
         return from_pixels(self._unpadded(dx, lengths), lengths, shape)
 
     def _backward_parameters(self, saved: Any, dy: Array) -> None:
@@ -121,15 +137,19 @@ class Convolution(ImageLayer):
 
     def _add_gradients(self, pixels: Array, lengths: Lengths, cotangent: Array) -> None:
         if self.weight.requires_grad:
-            self.weight.grad += self._weight_gradient(pixels, lengths, cotangent)
+            table = table_of(self.windows(lengths))
+            large, small = (cotangent, pixels) if self.transposed else (pixels, cotangent)
+            self.weight.grad += self._weight_gradient(large, small, table)
         if self.bias is not None and self.bias.requires_grad:
             kernels.column_sums(cotangent.reshape(-1, self.out_channels), 0, self.out_channels, True, self.bias.grad)
 
-    def _weight_gradient(self, pixels: Array, lengths: Lengths, cotangent: Array) -> Array:
-        table = table_of(self.windows(lengths))
-        large, small = (cotangent, pixels) if self.transposed else (pixels, cotangent)
+    def _weight_gradient(self, large: Array, small: Array, table: Array) -> Array:
         G, T, large_channels, small_channels = self.form
-        dw = np.empty((G, T * large_channels, small_channels), cotangent.dtype)
+        if self.is_depthwise:
+            by_tap = np.empty((T, G), small.dtype)
+            kernels.depthwise_backward_weight(large, small, table, 0, G, by_tap)
+            return by_tap.T.reshape(self.weight.shape)
+        dw = np.empty((G, T * large_channels, small_channels), small.dtype)
         kernels.conv_backward_weight(large, small, table, 0, dw.shape[0] * dw.shape[1], dw)
         return self._unpacked(dw)
 
@@ -172,17 +192,19 @@ class _Conv(Convolution):
         self.padding = padding if isinstance(padding, str) else self._each("padding", padding)
         self.padding_mode = padding_mode
 
-    def margins(self) -> tuple[Lengths, Lengths]:
-        """Return the pixels that padding adds before and behind each axis."""
+    def margins(self, lengths: Lengths) -> tuple[Lengths, Lengths]:
+        """Return the pixels that padding adds before and behind each axis of an image of these lengths."""
         if not isinstance(self.padding, str):
             return self.padding, self.padding
-        whole = [
-            d * (k - 1) if self.padding == "same" else 0 for k, d in zip(self.kernel_size, self.dilation, strict=True)
-        ]
+        whole = self._whole_padding(lengths) if self.padding == "same" else (0,) * self.rank
         return tuple(n // 2 for n in whole), tuple(n - n // 2 for n in whole)
 
+    def _whole_padding(self, lengths: Lengths) -> Lengths:
+        """Return the pixels that padding "same" adds to each axis."""
+        return tuple(d * (k - 1) for k, d in zip(self.kernel_size, self.dilation, strict=True))
+
     def windows(self, lengths: Lengths) -> Windows:
-        before, behind = self.margins()
+        before, behind = self.margins(lengths)
         padded = tuple(map(sum, zip(lengths, before, behind, strict=True)))
         axes = zip(padded, self.kernel_size, self.stride, self.dilation, strict=True)
         outputs = self._check_outputs(lengths, tuple((n - d * (k - 1) - 1) // s + 1 for n, k, s, d in axes))
@@ -198,7 +220,9 @@ class _Conv(Convolution):
 
     def padding_table(self, lengths: Lengths) -> Array | None:
         """Return the table of the padded image, None for zeros."""
-        return None if self.padding_mode == "zeros" else padded_table(lengths, *self.margins(), self.padding_mode)
+        if self.padding_mode == "zeros":
+            return None
+        return padded_table(lengths, *self.margins(lengths), self.padding_mode)
 
     def extra_repr(self) -> str:
         """Return the arguments."""

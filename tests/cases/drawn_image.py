@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from minigrad import nn
 from tests.cases.case import ModuleCase
 from tests.cases.drawn import Draw, numbers, same, shapes
-from tests.cases.image import dropout2d_reference
+from tests.cases.image import conv_same, dropout2d_reference
 
 LARGEST = 8
 Numbers = tuple[int, ...]
@@ -62,6 +62,15 @@ def conv(draw: Draw, rank: int) -> ModuleCase:
         padding_mode=mode,
         flags=flags,
     )
+
+
+@st.composite
+def conv_2d_same(draw: Draw) -> ModuleCase:
+    groups, C, K = (draw(st.integers(1, 3)) for _ in range(3))
+    shape, flags = images(draw, groups * C, each(draw, 2, 1, LARGEST))
+    kernel, stride, dilation = each(draw, 2, 1, 4), each(draw, 2, 1, 3), each(draw, 2, 1, 3)
+    channels = groups * C, groups * K
+    return conv_same("", shape, *channels, kernel, stride, dilation=dilation, groups=groups, flags=flags)
 
 
 @st.composite
@@ -227,6 +236,7 @@ DRAWN: dict[type[nn.Module], st.SearchStrategy[ModuleCase]] = {
     nn.BatchNorm2d: batch_norm_2d(),
     nn.Conv1d: conv(1),
     nn.Conv2d: conv(2),
+    nn.Conv2dSame: conv_2d_same(),
     nn.ConvTranspose2d: conv_transpose(),
     nn.Dropout2d: dropout_2d(),
     nn.GroupNorm: group_norm(),

@@ -1,5 +1,6 @@
 """Cases of the layers of images."""
 
+import math
 from functools import partial
 from typing import Any
 
@@ -22,6 +23,25 @@ def same(
     """The case of one class in both libraries, made with the same arguments."""
     make, twin = (partial(getattr(lib, name), *arguments, **options) for lib in (nn, torch.nn))
     return ModuleCase(f"{name}-{option}" if option else name, make, shape, twin, **(flags or {}))
+
+
+class TorchConv2dSame(torch.nn.Conv2d):
+    """TensorFlow's padding "SAME" by hand: zeros first, and then a convolution without padding."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        sides: list[int] = []
+        for n, k, s, d in zip(x.shape[-2:], self.kernel_size, self.stride, self.dilation, strict=True):
+            whole = max((math.ceil(n / s) - 1) * s + d * (k - 1) + 1 - n, 0)
+            sides = [whole // 2, whole - whole // 2, *sides]  # pad begins with the last axis
+        return super().forward(torch.nn.functional.pad(x, sides))
+
+
+def conv_same(
+    option: str, shape: tuple[int, ...], *arguments: Any, flags: dict[str, Any] | None = None, **options: Any
+) -> ModuleCase:
+    """The case of a Conv2dSame."""
+    make, twin = (partial(cls, *arguments, **options) for cls in (nn.Conv2dSame, TorchConv2dSame))
+    return ModuleCase(f"Conv2dSame-{option}" if option else "Conv2dSame", make, shape, twin, **(flags or {}))
 
 
 def dropout2d_reference(module: nn.Dropout, x: np.ndarray) -> np.ndarray:
@@ -55,6 +75,7 @@ TOO_SMALL_2D = ErrorCase(
 )
 TOO_SMALL_1D = ErrorCase("too small", np.ones((2, 3, 1)), "want an image that the kernel fits into, got 1 pixels")
 CONV_2D = errors(IMAGES, r"\(N, 3, H, W\), or without N", channels(IMAGES), TOO_SMALL_2D)
+SAME_2D = errors(IMAGES, r"\(N, 3, H, W\), or without N", channels(IMAGES))
 CONV_1D = errors(SIGNALS, r"\(N, 3, L\), or without N", channels(SIGNALS), TOO_SMALL_1D)
 POOL_2D = errors(IMAGES, r"\(N, C, H, W\), or without N", TOO_SMALL_2D)
 POOL_1D = errors(SIGNALS, r"\(N, C, L\), or without N", TOO_SMALL_1D)
@@ -69,6 +90,7 @@ IMAGE_LAYERS = [
     same("Conv2d", "same", IMAGES, 3, 5, (4, 3), padding="same", dilation=(1, 2)),
     same("Conv2d", "groups", (2, 6, 5, 7), 6, 4, 3, groups=2, stride=2, padding=1),
     same("Conv2d", "depthwise", IMAGES, 3, 6, (2, 3), groups=3, padding=1),
+    same("Conv2d", "depthwise-alone", IMAGES, 3, 3, (2, 3), groups=3, padding=1),
     same("Conv2d", "pointwise", IMAGES, 3, 5, 1),
     same("Conv2d", "unbatched", IMAGES[1:], 3, 5, 3, flags=ALONE),
     *(
@@ -91,6 +113,8 @@ IMAGE_LAYERS = [
         for mode in ("reflect", "replicate", "circular")
     ),
     same("Conv2d", "same-reflect", IMAGES, 3, 5, (4, 3), padding="same", padding_mode="reflect"),
+    conv_same("", IMAGES, 3, 5, (4, 3), stride=2, flags=SAME_2D),
+    conv_same("all-options", IMAGES, 3, 3, (2, 3), stride=(3, 2), dilation=(2, 1), groups=3, bias=False, flags=SKIPS),
     same("Conv1d", "", SIGNALS, 3, 5, 4, flags=CONV_1D),
     same("Conv1d", "all-options", SIGNALS, 3, 6, 3, stride=2, padding=2, dilation=2, groups=3, bias=False),
     same("Conv1d", "circular", SIGNALS, 3, 5, 4, padding="same", padding_mode="circular"),
@@ -109,6 +133,7 @@ IMAGE_LAYERS = [
         flags={"errors": (ErrorCase("nothing left", np.ones((2, 3, 1, 1)), "want an image that the kernel fits"),)},
     ),
     same("ConvTranspose2d", "groups", (2, 6, 5, 3), 6, 4, 3, stride=2, groups=2, bias=False),
+    same("ConvTranspose2d", "depthwise-alone", IMAGES, 3, 3, (2, 3), stride=2, groups=3),
     same("ConvTranspose2d", "unbatched", IMAGES[1:], 3, 5, 3, flags=ALONE),
     same("MaxPool2d", "", IMAGES, 2, flags=POOL_2D | APART),
     same("MaxPool2d", "all-options", IMAGES, (3, 2), (1, 2), padding=1, dilation=(2, 1), flags=APART),

@@ -31,6 +31,17 @@ def conv_backward_weight(d: Draw) -> list[Any]:
     return [x, dy, table(d, d.B, T), *d.range(G * T * C), d.out(G, T * C, d.L)]
 
 
+def depthwise_forward(d: Draw) -> list[Any]:
+    x, seen = d.normal(d.S, d.N, d.L, special=True), table(d, d.B, d.integer(1, 12))
+    return [x, d.normal(seen.shape[1], d.L), d.perhaps(d.normal(d.L)), seen, d.out(d.B, d.N, d.L)]
+
+
+def depthwise_backward_weight(d: Draw) -> list[Any]:
+    """With more outputs than stay in the cache at a time."""
+    x, seen = d.normal(d.S, d.N, d.L, special=True), table(d, 20 * d.B, d.integer(1, 12))
+    return [x, d.normal(len(seen), d.N, d.L), seen, *d.range(d.L), d.out(seen.shape[1], d.L)]
+
+
 def max_pool_forward(d: Draw) -> list[Any]:
     seen = table(d, d.B, d.integer(1, 5))
     index = np.full((d.B, d.N, d.L), 255, np.uint8)
@@ -167,6 +178,8 @@ ARGUMENTS: dict[str, Row] = {
     "channel_norm_backward": channel_norm_backward,
     "conv_forward": conv_forward,
     "conv_backward_weight": conv_backward_weight,
+    "depthwise_forward": depthwise_forward,
+    "depthwise_backward_weight": depthwise_backward_weight,
     "max_pool_forward": max_pool_forward,
     "max_pool_backward": max_pool_backward,
     "window_sums": window_sums,

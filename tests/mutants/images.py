@@ -54,6 +54,18 @@ CONVOLUTION = [
         ),
     ),
     Mutant(
+        "Conv2d: a depthwise gradient of the weight, its taps and channels exchanged",
+        nn.Conv2d,
+        "torch parity",
+        edit(nn.Conv2d, "_weight_gradient", "by_tap.T.reshape", "by_tap.reshape"),
+    ),
+    Mutant(
+        "Conv2dSame: as if the stride were 1",
+        nn.Conv2dSame,
+        "torch parity",
+        edit(nn.Conv2dSame, "_whole_padding", "(-(-n // s) - 1) * s", "n - 1"),
+    ),
+    Mutant(
         "Conv2d: the pixels that padding copies give no gradient back",
         nn.Conv2d,
         "derivative",

@@ -30,6 +30,8 @@ MUTANTS = [
     mutant("conv_forward", "without the bias", "bias, target = b[g * K : g * K + K]", "bias, target = b[:0]"),
     mutant("conv_forward", "all groups see the channels of the first", "g * C : g * C + C", ":C"),
     mutant("conv_backward_weight", "all groups see the channels of the first", "g * C : g * C + C", ":C"),
+    mutant("depthwise_forward", "without the bias", "at(shift, 0, c) if b.size else at(zero, 0, 0)", "at(zero, 0, 0)"),
+    mutant("depthwise_backward_weight", "the last outputs only", "dw[:, first:last] = 0\n    for p in", "for p in"),
     mutant("max_pool_forward", "NaN is passed over", " or np.isnan(values[j])", ""),
     mutant("max_pool_forward", "the last of equal ones", "values[j] > best[j]", "values[j] >= best[j]"),
     mutant("max_pool_backward", "`=` for `+=`", "target[j] += ", "target[j] = "),
