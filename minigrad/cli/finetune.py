@@ -6,12 +6,14 @@ from pathlib import Path
 from minigrad.cli import parser as kinds
 from minigrad.cli.parser import Commands, Parser, add_command
 from minigrad.cli.train import STRUCTURE, add_data, add_dataset, add_model, add_run, add_training, start
+from minigrad.models import PRETRAINED
 
 EXAMPLE = """\
 examples:
   minigrad finetune fashion-mnist --weights runs/mnist --freeze --head-hidden 128 --out runs/head
   minigrad finetune fashion-mnist --weights runs/mnist --lr 1e-3 --lr-decay 0.5 --out runs/all
   minigrad finetune mnist --model resnet20 --weights resnet20.pth
+  minigrad finetune fashion-mnist --model efficientnet_lite0 --weights imagenet --image-size 64 --freeze
 
 The classifier at the end of the model is left out, and a new one is trained; with --freeze it alone is. What is frozen
 costs no backward pass, and its BatchNorm layers keep their statistics. OUT is a folder as `minigrad train` writes it:
@@ -37,13 +39,15 @@ def _add_transfer(parser: Parser) -> None:
         "--weights",
         required=True,
         metavar="WEIGHTS",
-        help="what to begin with: a folder of `minigrad train`, or a file (.safetensors, or PyTorch's .pth, .pt)",
+        help="what to begin with: folder of a run, file (.safetensors, or PyTorch's .pth, .pt), or name: "
+        + ", ".join(f"{name} of {model}" for model, named in PRETRAINED.items() for name in named),
     )
     group.add_argument(
         "--image-size",
         type=kinds.count,
         metavar="PIXELS",
-        help="height and width to which images are brought (default: those that a run was trained on, or their own)",
+        help="height and width to which images are brought (default: those that the weights were made with, if "
+        "that is known, or their own; smaller ones are faster)",
     )
     group.add_argument(
         "--head-hidden",

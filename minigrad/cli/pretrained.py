@@ -24,6 +24,7 @@ def pretrained_model(options: Options, data: ArrayDataset) -> tuple[Config, nn.M
     """Return the configuration of a run, and its model: the weights of `options["weights"]` under a new head."""
     path, shape = Path(options["weights"]), data.x.shape[1:]
     seen: list[Any]
+    form: dict[str, Any] = {}
     if path.is_dir():
         before = Config.load(path / CONFIG)
         state = read_weights(path / (BEST if (path / BEST).is_file() else MODEL))
@@ -31,15 +32,19 @@ def pretrained_model(options: Options, data: ArrayDataset) -> tuple[Config, nn.M
         known = {name: value for name, value in before.model.items() if name not in ("classes", "head")}
         seen = [before.channels or before.shape[0], *(before.size or before.shape[1:])]
     else:
-        state = read_weights(path)
+        named = models.PRETRAINED.get(options["model"], {}).get(options["weights"])
+        state = read_weights(_fetched(named) if named else path)
         known = stem_of(options["model"], state)
         seen = [known.get("in_channels", shape[0]), *shape[1:]]
+        if named:
+            seen[1:] = [named.size] * 2
+            form = {"mean": list(named.mean), "std": list(named.std)}
+    if options["image_size"]:
+        seen[1:] = [options["image_size"]] * 2
     config = describe(options, data)
     if options["head_hidden"]:
         known["head"] = {"hidden": options["head_hidden"], "dropout": options["head_dropout"]}
-    if options["image_size"]:
-        seen[1:] = [options["image_size"]] * 2
-    config = replace(config, model=config.model | known, **fitting(shape, seen))
+    config = replace(config, model=config.model | known, **form, **fitting(shape, seen))
     model = config.build_model(np.random.default_rng(options["seed"]))
     try:
         load_backbone(model, state)
@@ -48,6 +53,13 @@ def pretrained_model(options: Options, data: ArrayDataset) -> tuple[Config, nn.M
     except ValueError as error:
         raise CommandError(f"--weights {path}: {error}") from None
     return config, model
+
+
+def _fetched(named: models.Pretrained) -> Path:
+    try:
+        return models.fetch(named)
+    except models.WeightsError as error:
+        raise CommandError(f"--weights: {error}") from None
 
 
 def read_weights(path: Path) -> State:
@@ -67,10 +79,10 @@ def stem_of(kind: str, state: State) -> dict[str, Any]:
     >>> stem_of("resnet18", {"conv1.weight": np.zeros((64, 3, 7, 7), np.float32)})
     {'in_channels': 3, 'small_images': False}
     """
-    weight = state.get("conv1.weight", np.empty(0))
-    if not kind.startswith("resnet") or weight.ndim != 4:
+    weight = state.get("_conv_stem.weight" if kind == "efficientnet_lite0" else "conv1.weight", np.empty(0))
+    if not kind.startswith(("resnet", "efficientnet")) or weight.ndim != 4:
         return {}
-    stem = {"small_images": weight.shape[2] == 3} if kind == "resnet18" else {}
+    stem = {"small_images": weight.shape[2] == 3} if kind in ("resnet18", "resnet34") else {}
     return {"in_channels": weight.shape[1], **stem}
 
 

@@ -23,6 +23,8 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "vgg": models.vgg,
     "resnet20": models.resnet20,
     "resnet18": models.resnet18,
+    "resnet34": models.resnet34,
+    "efficientnet_lite0": models.efficientnet_lite0,
 }
 
 

@@ -27,7 +27,7 @@ OPTIMIZERS: dict[str, type[optim.Optimizer]] = {
     "rmsprop": optim.RMSprop,
     "adagrad": optim.Adagrad,
 }
-KINDS = ("mlp", "cnn", "vgg", "resnet20", "resnet18")
+KINDS = ("mlp", "cnn", "vgg", "resnet20", "resnet18", "resnet34", "efficientnet_lite0")
 STRUCTURE = ("model", "hidden", "activation", "batch_norm", "dropout", "filters", "kernel_size")
 WITH_MOMENTUM = ("sgd", "rmsprop")
 SCHEDULES = ("constant", "cosine", "one-cycle", "step")

@@ -123,7 +123,7 @@ def model_arguments(options: Options, shape: tuple[int, ...], classes: int) -> d
         return sizes | {"image_size": height} | _given(options, "filters", "kernel_size", "dropout")
     if kind == "vgg":
         return sizes | _given(options, "filters", "dropout")
-    return sizes | ({"small_images": True} if kind == "resnet18" else {})
+    return sizes | ({"small_images": True} if kind in ("resnet18", "resnet34") else {})
 
 
 def _given(options: Options, *names: str) -> dict[str, Any]:

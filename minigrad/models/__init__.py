@@ -6,17 +6,20 @@ from minigrad.models.perceptron import ACTIVATIONS, mlp
 from minigrad.models.resnet import BasicBlock, ResNet, resnet18, resnet20, resnet34
 from minigrad.models.transfer import freeze_backbone, head_name, layer_groups, replace_head
 from minigrad.models.vgg import vgg
-from minigrad.models.weights import WeightsError
+from minigrad.models.weights import PRETRAINED, Pretrained, WeightsError, fetch
 
 __all__ = [
     "ACTIVATIONS",
+    "PRETRAINED",
     "BasicBlock",
     "EfficientNetLite",
     "MBConv",
+    "Pretrained",
     "ResNet",
     "WeightsError",
     "cnn",
     "efficientnet_lite0",
+    "fetch",
     "freeze_backbone",
     "head_name",
     "layer_groups",

