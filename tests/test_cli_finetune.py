@@ -135,7 +135,7 @@ def test_a_resumed_run_ends_like_one_without_interruption(base, tmp_path):
         (["--lr-decay", "0"], "argument --lr-decay: want a number above 0 and at most 1, got '0'"),
         (["--lr-decay", "1.5"], "argument --lr-decay: want a number above 0 and at most 1, got '1.5'"),
         ([], "argument --model: wanted where --weights is not the folder of a run"),
-        (["--model", "vgg"], "argument --model: invalid choice: 'vgg'"),
+        (["--model", "vgg16"], "argument --model: invalid choice: 'vgg16'"),
     ],
 )
 def test_wrong_arguments(options, message, tmp_path, capsys):
