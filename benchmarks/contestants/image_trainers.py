@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 import minigrad
+from benchmarks.contestants import pytorch
 from benchmarks.contestants.base import Array, Predictor, threads
 from benchmarks.contestants.base import Trainer as Base
 from benchmarks.contestants.torch_images import network
@@ -41,12 +42,7 @@ class PyTorch(Base):
     def put(self, x: Array, y: Array) -> tuple[torch.Tensor, torch.Tensor]:
         return torch.from_numpy(x).contiguous(memory_format=self.format), torch.from_numpy(y)
 
-    def step(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        loss = self.loss(self.call(x), y)
-        self.adam.zero_grad()
-        loss.backward()
-        self.adam.step()
-        return loss.detach()
+    step = pytorch.Trainer.step
 
     def predictor(self, x: Array) -> Predictor:
         """Return what evaluates images, in batches."""

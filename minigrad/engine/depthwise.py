@@ -1,5 +1,7 @@
 """Convolutions that take every channel by itself."""
 
+from functools import cached_property
+
 from minigrad.engine.layers import NOTHING
 from minigrad.engine.memory import Memory, cut
 from minigrad.engine.taps import Taps
@@ -9,11 +11,14 @@ from minigrad.nn.windows import table_of
 class Depthwise(Taps):
     """A convolution that takes every channel by itself: vectors of channels in the place of matrices."""
 
+    @cached_property
+    def by_tap(self) -> Memory:
+        """The weights as the kernel takes them, laid out where they are first wanted."""
+        return self.b.to_rows(self.layer.weight.data.reshape(self.layer.groups, -1), 0)
+
     def forward(self, y: Memory) -> None:
         """Emit y, the bias added."""
-        C, layer = self.layer.groups, self.layer
-        self.by_tap = self.b.to_rows(layer.weight.data.reshape(C, -1), 0)
-        bias = NOTHING[y.dtype] if layer.bias is None else layer.bias.data
+        bias = NOTHING[y.dtype] if self.layer.bias is None else self.layer.bias.data
         self._emit(self.pixels, bias, self.seen, y)
 
     def backward_input(self, dy: Memory, dx: Memory) -> None:

@@ -1,6 +1,7 @@
 """Convolutions tap by tap, for windows of any form."""
 
 import math
+from functools import cached_property
 
 from minigrad.engine.layers import NOTHING
 from minigrad.engine.lowering import Lowering
@@ -26,9 +27,13 @@ class Taps:
         self.seen, self.given, _ = layer.tables(windows)
         self.multiply_adds = pixels.shape[1] * math.prod(windows.outputs) * layer.weight.size
 
+    @cached_property
+    def weights(self) -> tuple[Memory, Memory]:
+        """The weights as the kernel takes them, for y and for dx: laid out where they are first wanted."""
+        return packed(self.b, self.layer)
+
     def forward(self, y: Memory) -> None:
         """Emit y, the bias added."""
-        self.weights = packed(self.b, self.layer)
         bias = NOTHING[y.dtype] if self.layer.bias is None else self.layer.bias.data
         self._convolve(self.pixels, self.weights[0], bias, self.seen, y)
 

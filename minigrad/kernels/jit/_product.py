@@ -31,14 +31,12 @@ def transpose_into(x: Array, rows: int, columns: int, add: bool, y: Array) -> No
 
 
 @jit(inline="always")
-def tile_into(
-    vectors: int, a: Array, b: Array, depth: int, add: bool, rows: int, columns: int, sums: Array, c: Array
-) -> None:
-    """Set or add to c[:rows, :columns], at most a tile of `vectors` (a literal): what goes beyond is put aside."""
-    if rows >= ROWS and columns == vectors * sums.shape[1] // VECTORS:
-        tile(vectors, a, b, depth, add, c)
+def tile_into(a: Array, b: Array, depth: int, add: bool, rows: int, columns: int, sums: Array, c: Array) -> None:
+    """Set or add to c[:rows, :columns], at most a tile of it: what goes beyond is put aside."""
+    if rows >= ROWS and columns == sums.shape[1]:
+        tile(VECTORS, a, b, depth, add, c)
     else:
-        tile(vectors, a, b, depth, False, sums)
+        tile(VECTORS, a, b, depth, False, sums)
         _put(sums, rows, columns, add, c)
 
 
@@ -99,4 +97,4 @@ def product(a: Array, b: Array, first: int, last: int, add: bool, c: Array) -> N
                 right = at(panel, 0, 0)
             for m in range(0, M, ROWS):
                 left, target = at(a, m, k), at(c, m, n)
-                tile_into(VECTORS, left, right, depth, more, M - m, columns, sums, target)
+                tile_into(left, right, depth, more, M - m, columns, sums, target)

@@ -45,7 +45,7 @@ def _add_product(x: Array, w: Array, first: int, last: int, rows: int, y: Array)
             panel[:depth, columns:] = 0
             transpose_into(at(w, k, d), columns, depth, False, panel)
             for m in range(0, rows, ROWS):
-                tile_into(VECTORS, at(x, m, d), panel, depth, True, rows - m, columns, sums, at(y, m, k))
+                tile_into(at(x, m, d), panel, depth, True, rows - m, columns, sums, at(y, m, k))
 
 
 @jit(inline="always")
