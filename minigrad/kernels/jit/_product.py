@@ -33,10 +33,10 @@ def transpose_into(x: Array, rows: int, columns: int, add: bool, y: Array) -> No
 @jit(inline="always")
 def tile_into(a: Array, b: Array, depth: int, add: bool, rows: int, columns: int, sums: Array, c: Array) -> None:
     """Set or add to c[:rows, :columns], at most a tile of it: what goes beyond is put aside."""
-    if rows >= ROWS and columns == sums.shape[1]:
-        tile(VECTORS, a, b, depth, add, c)
-    else:
-        tile(VECTORS, a, b, depth, False, sums)
+    is_whole = rows >= ROWS and columns == sums.shape[1]
+    # One `tile` for both: each one compiles to three loops of its own.
+    tile(VECTORS, a, b, depth, add and is_whole, c if is_whole else at(sums, 0, 0))
+    if not is_whole:
         _put(sums, rows, columns, add, c)
 
 
@@ -54,11 +54,11 @@ def tiles_into(
     c: Array,
 ) -> None:
     """Set c[:rows, :columns], at most one tile of it, to `start` plus what `tiles` sums; with `add`, add it all."""
-    if rows < ROWS or columns < b.shape[2]:
-        tiles(vectors, start, a, b, terms, sums)
+    is_whole = rows >= ROWS and columns == b.shape[2]
+    begin = c if add and is_whole else at(start, 0, 0)
+    tiles(vectors, begin, a, b, terms, c if is_whole else at(sums, 0, 0))
+    if not is_whole:
         _put(sums, rows, columns, add, c)
-    else:
-        tiles(vectors, c if add else at(start, 0, 0), a, b, terms, c)
 
 
 @jit(inline="always")
