@@ -49,6 +49,7 @@ LISTED = [
 # Classes of ours for which PyTorch lists no inputs.
 ABSENT = {
     "Concat": "PyTorch has no such class",
+    "Conv2dSame": "PyTorch has no such class",
     "Dropout": "random; PyTorch's tests of it draw inputs of their own",
     "Dropout2d": "random; PyTorch's tests of it draw inputs of their own",
     "Flatten": "PyTorch's tests of it draw inputs of their own",
