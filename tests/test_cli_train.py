@@ -357,7 +357,8 @@ def test_a_convolutional_network(tmp_path, monkeypatch, capsys):
     """It trains, and what it has written is a model that can be read and used again."""
     monkeypatch.setattr("tests.cli_toy.SHAPE", (6, 6))
     with toy_in_catalog(tmp_path):
-        run = train_toy(tmp_path, "--model", "cnn", "--filters", "2", "3", "--kernel-size", "2", "--dropout", "0.1")
+        options = "--filters", "2", "3", "--kernel-size", "2", "--hidden", "5", "--dropout", "0.1"
+        run = train_toy(tmp_path, "--model", "cnn", *options)
         config, model = load_run(str(run))
         assert config.model == {
             "name": "cnn",
@@ -366,6 +367,7 @@ def test_a_convolutional_network(tmp_path, monkeypatch, capsys):
             "image_size": 6,
             "filters": [2, 3],
             "kernel_size": 2,
+            "hidden": [5],
             "dropout": 0.1,
         }
         assert model[0].weight.shape == (2, 1, 2, 2)

@@ -39,14 +39,17 @@ RECIPES = {
         REFERENCE | {"schedule": "cosine"},
     ),
     "cnn": Recipe(
-        "Two convolutions of 32 and 64 filters, each with a pooling, and dropout before the last layer.",
+        "Two convolutions, each with a pooling, and a hidden layer, with dropout before both fully connected layers; "
+        "a learning rate that falls along a cosine.",
         {
             "model": "cnn",
             "filters": [32, 64],
             "kernel_size": 3,
+            "hidden": [512],
             "dropout": 0.4,
             "optimizer": "adam",
             "lr": 1e-3,
+            "schedule": "cosine",
             "epochs": 20,
             "batch_size": 64,
         },

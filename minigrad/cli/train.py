@@ -65,9 +65,9 @@ def add_model(group: Any, default: str | None) -> None:
         "--hidden",
         nargs="*",
         type=kinds.count,
-        default=[256],
         metavar="UNITS",
-        help="units of each hidden layer of an mlp; no number, no hidden layer (default: 256)",
+        help="units of each hidden layer of an mlp (default: 256), or behind the convolutions of a cnn (default: none); "
+        "no number, no hidden layer",
     )
     group.add_argument(
         "--activation",

@@ -114,13 +114,13 @@ def model_arguments(options: Options, shape: tuple[int, ...], classes: int) -> d
     kind = options["model"]
     if kind == "mlp":
         given = _given(options, "hidden", "activation", "batch_norm", "dropout")
-        return {"in_features": prod(shape), "classes": classes} | given
+        return {"in_features": prod(shape), "classes": classes, "hidden": [256]} | given
     channels, height, width = shape
     sizes = {"classes": classes, "in_channels": channels}
     if kind == "cnn":
         if height != width:
             raise CommandError(f"--model cnn: want images as wide as high, got {height} x {width} pixels")
-        return sizes | {"image_size": height} | _given(options, "filters", "kernel_size", "dropout")
+        return sizes | {"image_size": height} | _given(options, "filters", "kernel_size", "hidden", "dropout")
     if kind == "vgg":
         return sizes | _given(options, "filters", "dropout")
     return sizes | ({"small_images": True} if kind in ("resnet18", "resnet34") else {})
