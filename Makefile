@@ -58,9 +58,10 @@ bench: .venv/bench  ## measure the speed beside other libraries', and the floor 
 		|| echo "Without clang tinygrad takes no part."
 	$(BIN)/python -m benchmarks
 
-accuracy: .venv/test  ## train every network of the README's table over its seeds (half an hour)
+accuracy: .venv/test  ## train every network of the README's table over its seeds (an hour and a half)
 	$(BIN)/python -m benchmarks.accuracy
 	$(BIN)/python -m benchmarks.sgd
+	$(BIN)/python -m benchmarks.transfer
 
 clean:  ## remove what was built
 	rm -rf .venv .venv-plain .coverage build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

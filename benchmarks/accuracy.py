@@ -33,21 +33,25 @@ NAMES = [f"{dataset}:{recipe}" for dataset, recipe in RUNS]
 
 
 def train(dataset: str, recipe: str, seed: int) -> dict[str, Any]:
-    """Run the command in a process of its own and return what came out."""
+    """Train by a recipe and return what came out."""
+    kept = {"seed": seed} | run_command("train", dataset, "--recipe", recipe, "--seed", str(seed))
+    print(f"{dataset}:{recipe}", kept, flush=True)
+    return kept
+
+
+def run_command(*arguments: str) -> dict[str, Any]:
+    """Run a command that trains, in a process of its own with one thread, and return what came out."""
     with tempfile.TemporaryDirectory() as out:
-        command = ["train", dataset, "--recipe", recipe, "--seed", str(seed), "--out", out, "--quiet"]
+        command = [sys.executable, "-m", "minigrad", *arguments, "--out", out, "--quiet"]
         one_thread = os.environ | {"OPENBLAS_NUM_THREADS": "1", "MINIGRAD_NUM_THREADS": "1"}
-        subprocess.run([sys.executable, "-m", "minigrad", *command], check=True, env=one_thread)
+        subprocess.run(command, check=True, env=one_thread)
         metrics = json.loads((Path(out) / "metrics.json").read_text())
-    kept = {
-        "seed": seed,
+    return {
         "validation": metrics["validation"]["accuracy"],
         "test": metrics["test"]["accuracy"],
         "seconds_an_epoch": metrics["seconds_per_epoch"],
         "epochs": metrics["epochs"],
     }
-    print(f"{dataset}:{recipe}", kept, flush=True)
-    return kept
 
 
 def main() -> None:

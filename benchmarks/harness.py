@@ -11,7 +11,18 @@ from benchmarks.contestants.base import threads
 from minigrad.cli.info import processor
 
 RESULTS = Path(__file__).parent / "results"
-LIBRARIES = ("numpy", "numba", "torch", "torchvision", "jax", "optax", "scikit-learn", "tinygrad", "keras")
+LIBRARIES = (
+    "numpy",
+    "numba",
+    "torch",
+    "torchvision",
+    "jax",
+    "optax",
+    "scikit-learn",
+    "tinygrad",
+    "keras",
+    "onnxruntime",
+)
 
 
 def machine() -> dict[str, Any]:

@@ -11,11 +11,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks import accuracy, parts, sgd
+from benchmarks import accuracy, parts, sgd, transfer
 from benchmarks.harness import RESULTS, read
 
 README = Path(__file__).parents[1] / "README.md"
-PARTS = {"accuracy": accuracy, "sgd": sgd} | parts.PARTS
+PARTS = {"accuracy": accuracy, "sgd": sgd, "transfer": transfer} | parts.PARTS
 ABOUT_THE_MACHINE = ("cpu", "cores", "threads", "torch_threads")
 PICTURES = {
     "step": "Time of a training step in units of its floor",

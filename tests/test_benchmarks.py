@@ -27,6 +27,7 @@ from benchmarks import (
     step,
     tables,
     training,
+    transfer,
 )
 from benchmarks import time_to_accuracy as accuracy
 from benchmarks.contestants import image_trainers
@@ -217,6 +218,13 @@ def test_every_part_makes_a_table_of_equal_rows(name: str) -> None:
     for block in parts.PARTS[name].table(RESULTS[name]).split("\n\n"):
         lines = [line for line in block.splitlines() if line.startswith("|")]
         assert len({line.count("|") for line in lines}) <= 1
+
+
+def test_the_table_of_heads() -> None:
+    run = {"epochs": 3, "test": 0.875, "validation": 0.88, "seconds_an_epoch": 41.2}
+    text = transfer.table({"rows": [{"hidden": []} | run, {"hidden": [128, 64]} | run]})
+    assert "| none | 3 | **87.50%** | 88.00% | 41 |" in text
+    assert "| 128, 64 | 3 |" in text
 
 
 def test_what_the_tables_say() -> None:

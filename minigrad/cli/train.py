@@ -66,7 +66,7 @@ def add_model(group: Any, default: str | None) -> None:
         nargs="*",
         type=kinds.count,
         metavar="UNITS",
-        help="units of each hidden layer of an mlp (default: 256), or behind the convolutions of a cnn (default: none); "
+        help="units of each hidden layer of an mlp (default: 256), or at the end of a cnn (default: none); "
         "no number, no hidden layer",
     )
     group.add_argument(
