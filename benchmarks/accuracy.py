@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.harness import read, write
+from minigrad.cli.info import processor
 
 RUNS = (
     ("fashion-mnist", "reference"),
@@ -51,6 +52,7 @@ def run_command(*arguments: str) -> dict[str, Any]:
         "test": metrics["test"]["accuracy"],
         "seconds_an_epoch": metrics["seconds_per_epoch"],
         "epochs": metrics["epochs"],
+        "cpu": processor(),
     }
 
 
@@ -85,7 +87,7 @@ def table(result: dict[str, Any]) -> str:
         mean = f"**{test.mean():.2%}** ± {test.std(ddof=1):.2%}"
         lines.append(
             f"| {dataset} | {recipe} | {runs[0]['epochs']} | {each} | {mean} | {validation.mean():.2%} "
-            f"| {np.median(seconds):.1f} |"
+            f"| {np.median(seconds):.1f} ({runs[0]['cpu']}) |"
         )
     return "\n".join(lines)
 
