@@ -1,5 +1,6 @@
 """Layers of images in the compiled step, where they are done otherwise than alone."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,16 @@ from tests.backend import needs_engine
 from tests.engine_runs import Parts, Training, assert_compiled_equals_eager
 
 pytestmark = needs_engine
+
+
+def batches(shape: tuple[int, ...], target_shape: tuple[int, ...]) -> Callable[[int], tuple[np.ndarray, np.ndarray]]:
+    """Return a function that makes the batch of a step: random images, and random targets."""
+
+    def batch(step: int) -> tuple[np.ndarray, np.ndarray]:
+        rng = np.random.default_rng(step)
+        return rng.standard_normal(shape), rng.standard_normal(target_shape)
+
+    return batch
 
 
 @pytest.mark.parametrize("options", [{}, {"padding": 1, "dilation": 3}, {"stride": 3, "ceil_mode": True}], ids=str)
@@ -23,10 +34,7 @@ def test_pooling_before_a_relu_is_the_same(options: dict[str, Any]) -> None:
 
     shape = make(np.float64)[0](np.ones((5, 1, 9, 7))).shape
 
-    def batch(step: int) -> tuple[np.ndarray, np.ndarray]:
-        rng = np.random.default_rng(step)
-        return rng.standard_normal((5, 1, 9, 7)), rng.standard_normal(shape)
-
+    batch = batches((5, 1, 9, 7), shape)
     assert_compiled_equals_eager(Training(make, batch, steps=3), np.float64)
 
 
@@ -38,10 +46,7 @@ def test_a_sum_with_a_relu_is_taken_behind_batch_norm(shortcut: type[nn.Conv2d] 
         model = nn.Sequential(nn.Conv2d(1, 2, 1, rng=2), block, nn.ReLU(), nn.Conv2d(2, 1, 1, rng=3)).to(dtype)
         return model, nn.MSELoss(), optim.SGD(model.parameters(), lr=0.1)
 
-    def batch(step: int) -> tuple[np.ndarray, np.ndarray]:
-        rng = np.random.default_rng(step)
-        return rng.standard_normal((5, 1, 6, 7)), rng.standard_normal((5, 1, 6, 7))
-
+    batch = batches((5, 1, 6, 7), (5, 1, 6, 7))
     assert_compiled_equals_eager(Training(make, batch, steps=3), np.float64)
     model, loss, optimizer = make(np.float64)
     step = engine.compile(model, loss, optimizer)
@@ -64,8 +69,5 @@ def test_depthwise_convolutions_are_the_same(stride: int) -> None:
 
     shape = make(np.float64)[0](np.ones((3, 1, 9, 8))).shape
 
-    def batch(step: int) -> tuple[np.ndarray, np.ndarray]:
-        rng = np.random.default_rng(step)
-        return rng.standard_normal((3, 1, 9, 8)), rng.standard_normal(shape)
-
+    batch = batches((3, 1, 9, 8), shape)
     assert_compiled_equals_eager(Training(make, batch, steps=3), np.float64)
