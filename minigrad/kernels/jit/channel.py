@@ -1,7 +1,7 @@
 """Normalisation of the channels of images over the batch, pixel by pixel, with the ReLU behind it: BatchNorm2d.
 
 Images lie pixel by pixel: (P, N, C). What is summed over the batch is summed over each pixel's images first, so
-that the pixels can be shared among threads; in float64.
+that the pixels can be shared among threads: of a few images in the precision of x, and these sums in float64.
 """
 
 import math
@@ -14,36 +14,49 @@ from minigrad.kernels.jit._jit import jit
 from minigrad.kernels.jit._stack import SIZE, room
 
 Array = npt.NDArray[Any]
-wide = np.float64
-ROWS = 4  # summed at a time: one after the other, each would wait for the sum before it
+SPAN = 128  # numbers that a loop is long: few channels are repeated
+ROWS = 4  # summed at a time: one after the other, each would wait for the sum before it, and be made wide
 
 
 @jit()
 def channel_moments(x: Array, moments: Array) -> None:
     """The mean of each channel over the images of a pixel, and its sum of squared distances: moments (P, 2, C)."""
     P, N, C = x.shape
-    for p in range(P):
-        center, spread = moments[p, 0], moments[p, 1]
-        center[:], spread[:], whole = 0, 0, N - N % ROWS
-        for n in range(0, whole, ROWS):
-            a, b, c, d = x[p, n], x[p, n + 1], x[p, n + 2], x[p, n + 3]
-            for k in range(C):
-                center[k] += (wide(a[k]) + wide(b[k])) + (wide(c[k]) + wide(d[k]))
-        for n in range(whole, N):
-            row = x[p, n]
-            for k in range(C):
-                center[k] += row[k]
-        for k in range(C):
-            center[k] /= N
-        for n in range(0, whole, ROWS):
-            a, b, c, d = x[p, n], x[p, n + 1], x[p, n + 2], x[p, n + 3]
-            for k in range(C):
-                m = center[k]
-                spread[k] += ((a[k] - m) ** 2 + (b[k] - m) ** 2) + ((c[k] - m) ** 2 + (d[k] - m) ** 2)
-        for n in range(whole, N):
-            row = x[p, n]
-            for k in range(C):
-                spread[k] += (row[k] - center[k]) ** 2
+    cast, whole = x.dtype.type, N - N % ROWS
+    center, sums = room(cast), room(np.float64)
+    for start in range(0, C, SIZE):
+        size = min(SIZE, C - start)
+        for p in range(P):
+            sums[:size] = 0
+            for n in range(0, whole, ROWS):
+                a, b, c, d = _rows(x, p, n, start, size)
+                for k in range(size):
+                    sums[k] += (a[k] + b[k]) + (c[k] + d[k])
+            for n in range(whole, N):
+                row = x[p, n, start : start + size]
+                for k in range(size):
+                    sums[k] += row[k]
+            for k in range(size):
+                moments[p, 0, start + k] = sums[k] / N
+                center[k], sums[k] = sums[k] / N, 0
+            for n in range(0, whole, ROWS):
+                a, b, c, d = _rows(x, p, n, start, size)
+                for k in range(size):
+                    m = center[k]
+                    sums[k] += ((a[k] - m) ** 2 + (b[k] - m) ** 2) + ((c[k] - m) ** 2 + (d[k] - m) ** 2)
+            for n in range(whole, N):
+                row = x[p, n, start : start + size]
+                for k in range(size):
+                    sums[k] += (row[k] - center[k]) ** 2
+            for k in range(size):
+                moments[p, 1, start + k] = sums[k]
+
+
+@jit(inline="always")
+def _rows(x: Array, p: int, n: int, start: int, size: int) -> Any:
+    """Return so many channels, from one on, of ROWS images of a pixel, from the n-th on."""
+    end = start + size
+    return x[p, n, start:end], x[p, n + 1, start:end], x[p, n + 2, start:end], x[p, n + 3, start:end]
 
 
 @jit()
@@ -70,25 +83,49 @@ def channel_statistics(moments: Array, images: int, eps: float, mean: Array, var
             mean[start + c], var[start + c], inv_std[start + c] = center[c], value, 1 / math.sqrt(value + eps)
 
 
+@jit(inline="always")
+def _affine(
+    gamma: Array, beta: Array, mean: Array, inv_std: Array, start: int, center: Array, scale: Array, shift: Array
+) -> Any:
+    """Set what normalises the channels from `start` on, as many as there is room for; return how many these are.
+
+    On the stack nothing that a kernel writes can be taken for it, so loops need no checks and no loads anew.
+    """
+    size = min(SIZE, len(mean) - start)
+    for k in range(size):
+        center[k], shift[k] = mean[start + k], beta[start + k]
+        scale[k] = gamma[start + k] * inv_std[start + k]
+    _repeat(size, center)
+    _repeat(size, scale)
+    _repeat(size, shift)
+    return size
+
+
+@jit(inline="always")
+def _repeat(size: int, values: Array) -> None:
+    """Repeat the first `size` values up to SPAN."""
+    for k in range(size, SPAN):
+        values[k] = values[k - size]
+
+
 @jit()
 def channel_norm_forward(
     x: Array, gamma: Array, beta: Array, mean: Array, inv_std: Array, relu: bool, y: Array
 ) -> None:
     """y = gamma (x - mean) inv_std + beta, or 0 where that is negative and `relu`; x and y (P, N, C)."""
     P, N, C = x.shape
-    cast = x.dtype.type
-    scale, least = room(cast), cast(0 if relu else -np.inf)
+    cast, together = x.dtype.type, max(1, SPAN // C)
+    pixels, outputs = x.reshape(P, N * C), y.reshape(P, N * C)
+    center, scale, shift, least = room(cast), room(cast), room(cast), cast(0 if relu else -np.inf)
     for start in range(0, C, SIZE):
-        end = min(start + SIZE, C)
-        for c in range(start, end):
-            scale[c - start] = gamma[c] * inv_std[c]
-        center, shift = mean[start:end], beta[start:end]
+        size = _affine(gamma, beta, mean, inv_std, start, center, scale, shift)
         for p in range(P):
-            for n in range(N):
-                row, target = x[p, n, start:end], y[p, n, start:end]
-                for c in range(row.size):
-                    value = (row[c] - center[c]) * scale[c] + shift[c]
-                    target[c] = least if value <= least else value
+            for n in range(0, N, together):
+                first, length = n * C + start, size * min(together, N - n)
+                row, target = pixels[p, first : first + length], outputs[p, first : first + length]
+                for k in range(length):
+                    value = (row[k] - center[k]) * scale[k] + shift[k]
+                    target[k] = least if value <= least else value
 
 
 @jit()
@@ -97,19 +134,19 @@ def channel_norm_add_relu(
 ) -> None:
     """y = max(gamma (x - mean) inv_std + beta + other, 0), NaN stays; x, other and y (P, N, C)."""
     P, N, C = x.shape
-    cast = x.dtype.type
-    scale, zero = room(cast), cast(0)
+    cast, together = x.dtype.type, max(1, SPAN // C)
+    pixels, others, outputs = x.reshape(P, N * C), other.reshape(P, N * C), y.reshape(P, N * C)
+    center, scale, shift, zero = room(cast), room(cast), room(cast), cast(0)
     for start in range(0, C, SIZE):
-        end = min(start + SIZE, C)
-        for c in range(start, end):
-            scale[c - start] = gamma[c] * inv_std[c]
-        center, shift = mean[start:end], beta[start:end]
+        size = _affine(gamma, beta, mean, inv_std, start, center, scale, shift)
         for p in range(P):
-            for n in range(N):
-                row, added, target = x[p, n, start:end], other[p, n, start:end], y[p, n, start:end]
-                for c in range(row.size):
-                    value = (row[c] - center[c]) * scale[c] + shift[c] + added[c]
-                    target[c] = zero if value <= zero else value
+            for n in range(0, N, together):
+                first, length = n * C + start, size * min(together, N - n)
+                last = first + length
+                row, added, target = pixels[p, first:last], others[p, first:last], outputs[p, first:last]
+                for k in range(length):
+                    value = (row[k] - center[k]) * scale[k] + shift[k] + added[k]
+                    target[k] = zero if value <= zero else value
 
 
 @jit(inline="always")
@@ -127,30 +164,32 @@ def channel_norm_sums(
     g = dy, with `relu` 0 where the output is: that is computed anew, which costs less than to read it.
     """
     P, N, C = x.shape
-    cast = x.dtype.type
-    scale, least = room(cast), cast(0 if relu else -np.inf)
+    cast, whole = x.dtype.type, N - N % ROWS
+    center, scale, shift, least = room(cast), room(cast), room(cast), cast(0 if relu else -np.inf)
+    plain, by_x = room(np.float64), room(np.float64)
     for start in range(0, C, SIZE):
-        end = min(start + SIZE, C)
-        for c in range(start, end):
-            scale[c - start] = gamma[c] * inv_std[c]
-        center, shift = mean[start:end], beta[start:end]
+        size = _affine(gamma, beta, mean, inv_std, start, center, scale, shift)
+        end = start + size
         for p in range(P):
-            plain, by_x = sums[p, 0, start:end], sums[p, 1, start:end]
-            plain[:], by_x[:] = 0, 0
-            for n in range(0, N - N % 2, 2):
-                row, other = x[p, n, start:end], x[p, n + 1, start:end]
-                given, next_given = dy[p, n, start:end], dy[p, n + 1, start:end]
-                for c in range(row.size):
-                    g = _passed(given[c], row[c], center[c], scale[c], shift[c], least)
-                    h = _passed(next_given[c], other[c], center[c], scale[c], shift[c], least)
-                    plain[c] += wide(g) + wide(h)
-                    by_x[c] += g * (wide(row[c]) - center[c]) + h * (wide(other[c]) - center[c])
-            for n in range(N - N % 2, N):
+            plain[:size], by_x[:size] = 0, 0
+            for n in range(0, whole, ROWS):
+                a, b, c, d = _rows(x, p, n, start, size)
+                da, db, dc, dd = _rows(dy, p, n, start, size)
+                for k in range(size):
+                    m = center[k]
+                    ga = _passed(da[k], a[k], m, scale[k], shift[k], least)
+                    gb = _passed(db[k], b[k], m, scale[k], shift[k], least)
+                    gc = _passed(dc[k], c[k], m, scale[k], shift[k], least)
+                    gd = _passed(dd[k], d[k], m, scale[k], shift[k], least)
+                    plain[k] += (ga + gb) + (gc + gd)
+                    by_x[k] += (ga * (a[k] - m) + gb * (b[k] - m)) + (gc * (c[k] - m) + gd * (d[k] - m))
+            for n in range(whole, N):
                 row, given = x[p, n, start:end], dy[p, n, start:end]
-                for c in range(row.size):
-                    g = _passed(given[c], row[c], center[c], scale[c], shift[c], least)
-                    plain[c] += g
-                    by_x[c] += g * (wide(row[c]) - center[c])
+                for k in range(size):
+                    g = _passed(given[k], row[k], center[k], scale[k], shift[k], least)
+                    plain[k] += g
+                    by_x[k] += g * (row[k] - center[k])
+            sums[p, 0, start:end], sums[p, 1, start:end] = plain[:size], by_x[:size]
 
 
 @jit()
@@ -190,18 +229,21 @@ def channel_norm_backward(
     0 where the statistics are constants; g as in `channel_norm_sums`, x_hat = (x - mean) inv_std.
     """
     P, N, C = x.shape
-    cast = x.dtype.type
-    scale, slope, offset, part = room(cast), room(cast), room(cast), cast(share)
-    least = cast(0 if relu else -np.inf)
+    cast, together = x.dtype.type, max(1, SPAN // C)
+    pixels, cotangents, targets = x.reshape(P, N * C), dy.reshape(P, N * C), dx.reshape(P, N * C)
+    center, scale, shift, least = room(cast), room(cast), room(cast), cast(0 if relu else -np.inf)
+    slope, offset, part = room(cast), room(cast), cast(share)
     for start in range(0, C, SIZE):
-        end = min(start + SIZE, C)
-        for c in range(start, end):
-            j = c - start
-            scale[j], slope[j], offset[j] = gamma[c] * inv_std[c], dgamma[c] * inv_std[c] * part, dbeta[c] * part
-        center, shift = mean[start:end], beta[start:end]
+        size = _affine(gamma, beta, mean, inv_std, start, center, scale, shift)
+        for k in range(size):
+            slope[k], offset[k] = dgamma[start + k] * inv_std[start + k] * part, dbeta[start + k] * part
+        _repeat(size, slope)
+        _repeat(size, offset)
         for p in range(P):
-            for n in range(N):
-                row, cotangent, target = x[p, n, start:end], dy[p, n, start:end], dx[p, n, start:end]
-                for c in range(row.size):
-                    g = _passed(cotangent[c], row[c], center[c], scale[c], shift[c], least)
-                    target[c] = (g - offset[c] - (row[c] - center[c]) * slope[c]) * scale[c]
+            for n in range(0, N, together):
+                first, length = n * C + start, size * min(together, N - n)
+                last = first + length
+                row, cotangent, target = pixels[p, first:last], cotangents[p, first:last], targets[p, first:last]
+                for k in range(length):
+                    g = _passed(cotangent[k], row[k], center[k], scale[k], shift[k], least)
+                    target[k] = (g - offset[k] - (row[k] - center[k]) * slope[k]) * scale[k]
