@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minigrad import engine, nn, optim
+from minigrad import engine, models, nn, optim
 from tests.backend import needs_engine
-from tests.engine_runs import Parts, Training, assert_compiled_equals_eager
+from tests.engine_runs import Parts, Training, assert_compiled_equals_eager, programs_of
 
 pytestmark = needs_engine
 
@@ -71,3 +71,39 @@ def test_depthwise_convolutions_are_the_same(stride: int) -> None:
 
     batch = batches((3, 1, 9, 8), shape)
     assert_compiled_equals_eager(Training(make, batch, steps=3), np.float64)
+
+
+def conv(channels: int, size: int, seed: int, stride: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(channels, channels, size, stride, padding=size // 2, bias=False, rng=seed)
+
+
+RESIDUALS: dict[str, Callable[[], nn.Module]] = {
+    "identity": lambda: nn.Residual(conv(2, 1, 1)),
+    "shortcut": lambda: nn.Residual(nn.Sequential(conv(2, 3, 1, 2), nn.Tanh()), conv(2, 1, 2, 2)),
+    "nested": lambda: nn.Residual(nn.Sequential(conv(2, 1, 1), nn.Residual(conv(2, 1, 2)))),
+    "norm": lambda: nn.Sequential(nn.Residual(nn.Sequential(conv(2, 1, 1), nn.BatchNorm2d(2))), nn.ReLU()),
+    "several groups": lambda: nn.Residual(nn.Conv2d(2, 2, 1, groups=2, bias=False, rng=1), conv(2, 1, 2)),
+    "one input twice": lambda: nn.Residual(nn.Residual(nn.Sequential(nn.Flatten(2), nn.Unflatten(2, (6, 7))))),
+    "two convolutions": lambda: nn.Residual(conv(2, 1, 1), conv(2, 1, 2)),
+}
+
+
+@pytest.mark.parametrize("name", RESIDUALS)
+@pytest.mark.parametrize("images", [3, 9])
+def test_a_branch_adds_its_gradient_to_another(name: str, images: int) -> None:
+    """Where it can: never to a gradient that somebody else has still to see."""
+
+    def make(dtype: Any) -> Parts:
+        model = nn.Sequential(conv(2, 1, 5), RESIDUALS[name](), conv(2, 1, 6)).to(dtype)
+        return model, nn.MSELoss(), optim.SGD(model.parameters(), lr=0.1)
+
+    shape = make(np.float64)[0](np.ones((images, 2, 6, 7))).shape
+    assert_compiled_equals_eager(Training(make, batches((images, 2, 6, 7), shape), steps=3), np.float64)
+
+
+def test_the_backward_of_a_resnet_has_no_sum_of_its_own() -> None:
+    model = models.resnet20(in_channels=1, rng=0)
+    step = engine.compile(model, nn.CrossEntropyLoss(), optim.SGD(model.parameters(), lr=0.1))
+    step(np.ones((8, 1, 12, 12), np.float32), np.arange(8))
+    (program,) = programs_of(step)
+    assert "add" not in [instruction.kernel for instruction in program.instructions]

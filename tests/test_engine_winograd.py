@@ -27,11 +27,11 @@ def both_ways(lengths: Lengths, padding: int, channels: tuple[int, int], dtype: 
     w, b = rng.standard_normal((K, C, 9)).astype(dtype), rng.standard_normal(K).astype(dtype)
     exact, by_patches = np.empty((len(table), 2, K)), np.full((len(table), 2, K), np.nan, dtype)
     taps = w.transpose(2, 1, 0).reshape(1, 9 * C, K)
-    conv.conv_forward(*(a.astype(np.float64) for a in (x, taps, b)), table, exact)
+    conv.conv_forward(*(a.astype(np.float64) for a in (x, taps, b)), table, False, exact)
     u = np.empty((1, 36, C, K), dtype)
     winograd.winograd_weights(w, False, 0, C, u)
     patches, places = patches_of(lengths, outputs, windows.start)
-    winograd.winograd_forward(x, u, b, patches, places, 0, len(patches), by_patches)
+    winograd.winograd_forward(x, u, b, patches, places, False, 0, len(patches), by_patches)
     return by_patches, exact
 
 

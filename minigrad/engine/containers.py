@@ -6,7 +6,7 @@ from typing import TypeGuard
 from minigrad import nn
 from minigrad.engine.layers import is_dropping, relu_dropout
 from minigrad.engine.lowering import Lowering, Pull, lowers
-from minigrad.engine.memory import Image, Memory, Shape, Value, cut, in_form_of
+from minigrad.engine.memory import Image, Memory, Shape, Value, cut, in_form_of, root_of
 from minigrad.engine.norm import ChannelNorm, channel_norm
 from minigrad.nn import Module
 
@@ -93,7 +93,7 @@ def _residual_relu(b: Lowering, body: nn.Sequential, shortcut: Module, x: Value)
 
     def pull_all(dy: Value, wants_dx: bool) -> Value:
         dsum = pull_relu(dy, True)
-        return _pull_branches(b, [body, shortcut], [pull_body, pull_shortcut], [dsum] * 2, x, wants_dx)
+        return _pull_branches(b, [body, shortcut], [pull_body, pull_shortcut], [dsum] * 2, x, wants_dx, own=True)
 
     return y, pull_all
 
@@ -104,7 +104,7 @@ def _added(b: Lowering, branches: list[Module], x: Value) -> tuple[Value, Pull]:
     def pull_all(dy: Value, wants_dx: bool) -> Value:
         return _pull_branches(b, branches, list(pulls), [dy] * len(pulls), x, wants_dx)
 
-    return _add_all(b, list(outputs)), pull_all
+    return _add_all(b, list(outputs), kept=list(outputs)), pull_all
 
 
 @lowers(nn.Concat)
@@ -142,20 +142,35 @@ def _matrix(memory: Memory, axis: int) -> Memory:
 
 
 def _pull_branches(
-    b: Lowering, branches: list[Module], pulls: list[Pull], cotangents: list[Value], x: Value, wants_dx: bool
+    b: Lowering,
+    branches: list[Module],
+    pulls: list[Pull],
+    cotangents: list[Value],
+    x: Value,
+    wants_dx: bool,
+    *,
+    own: bool = False,
 ) -> Value:
+    """Emit the backward of all branches and the sum of their dx. Cotangents that are `own` may be overwritten."""
     parts = [
         pull(dy, wants_dx)
         for branch, pull, dy in zip(branches, pulls, cotangents, strict=True)
         if wants_dx or b.is_trained(branch)
     ]
-    return _add_all(b, parts) if wants_dx else x
+    return _add_all(b, parts, kept=[] if own else cotangents) if wants_dx else x
 
 
-def _add_all(b: Lowering, parts: list[Value]) -> Value:
+def _add_all(b: Lowering, parts: list[Value], kept: list[Value]) -> Value:
+    """Emit the sum of values, where it can be by adding to one of them that has not to be kept."""
     form = next((part for part in parts if isinstance(part, Image)), parts[0])
     total, *others = [b.laid_out_as(part, form) for part in parts]
+    fixed = [root_of(value) for value in kept]
     for part in others:
+        if root_of(total) not in fixed and b.add_instead(part, total):
+            continue
+        if root_of(part) not in fixed and b.add_instead(total, part):
+            total = part
+            continue
         both, total = total, b.like(part, "sum")
         b.emit("add", cut(both.reshape(-1)), cut(part.reshape(-1)), cut(total.reshape(-1)))
     return in_form_of(total, form)

@@ -115,6 +115,12 @@ Value = Memory | Image
 """What a layer takes and gives."""
 
 
+def root_of(value: Value) -> Memory:
+    """Return the memory that a value lies in, the same object for all forms of it."""
+    memory = value.pixels if isinstance(value, Image) else value
+    return memory.root if isinstance(memory, Buffer) else memory
+
+
 def in_form_of(memory: Memory, other: Value) -> Value:
     """Return memory that is laid out as another value as that value's like."""
     return Image(memory, other.shape) if isinstance(other, Image) else memory

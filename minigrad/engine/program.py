@@ -41,6 +41,7 @@ class Instruction:
         work: in elements of a cheap loop.
         multiply_adds: for people.
         is_chained: whether it is done together with the one before, grain by grain.
+        can_add: whether its last operands are whether to add, and what to set or add to.
     """
 
     kernel: str
@@ -50,6 +51,7 @@ class Instruction:
     work: float
     multiply_adds: int = 0
     is_chained: bool = False
+    can_add: bool = False
 
     @property
     def is_shared(self) -> bool:
@@ -81,6 +83,7 @@ class Builder:
         work: float | None = None,
         multiply_adds: int = 0,
         chained: bool = False,
+        can_add: bool = False,
     ) -> None:
         """Add an instruction.
 
@@ -92,6 +95,7 @@ class Builder:
             work: by default the elements of the cut operands, or the multiply-adds at 16 to an element.
             multiply_adds: of a product.
             chained: whether it is done together with the one before, grain by grain.
+            can_add: whether its last operands are whether to add, and what to set or add to.
         """
         shared = [operand.memory for operand in operands if isinstance(operand, Cut)]
         extent = over if over is not None else shared[0].shape[0] if shared else 1
@@ -100,7 +104,17 @@ class Builder:
             work = multiply_adds / 16 if multiply_adds else max((memory.size for memory in shared), default=0)
         if grain is None:
             grain = GRAIN if over is not None else max(1, GRAIN // row)
-        self.instructions.append(Instruction(kernel, operands, extent, grain, work, multiply_adds, chained))
+        self.instructions.append(Instruction(kernel, operands, extent, grain, work, multiply_adds, chained, can_add))
+
+    def add_instead(self, part: Memory, total: Memory) -> bool:
+        """Let the last instruction add to `total` what it would write to `part`, if it does that and can."""
+        if not self.instructions or not self.instructions[-1].can_add:
+            return False
+        *operands, _, y = self.instructions[-1].operands
+        if part is not (y.memory if isinstance(y, Cut) else y):
+            return False
+        self.instructions[-1].operands = (*operands, True, Cut(total, y.unit) if isinstance(y, Cut) else total)
+        return True
 
     def end_unless_finite(self, value: Cell, wanted: Cell) -> None:
         """Add an instruction that ends the run, all steps of it, where a value is not finite and this is wanted."""

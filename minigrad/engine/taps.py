@@ -8,6 +8,7 @@ from minigrad.engine.lowering import Lowering
 from minigrad.engine.memory import Memory, cut
 from minigrad.engine.weights import packed, put_gradient
 from minigrad.kernels.jit._tile import ROWS as TILE_ROWS
+from minigrad.kernels.jit.conv import CHANNELS, DEPTH
 from minigrad.nn.conv import Convolution
 from minigrad.nn.windows import Windows, table_of
 
@@ -42,18 +43,28 @@ class Taps:
         self._convolve(dy, self.weights[1], NOTHING[dy.dtype], self.given, dx)
 
     def _convolve(self, x: Memory, w: Memory, bias: Memory, table: Memory, y: Memory) -> None:
-        self.b.emit("conv_forward", x, w, bias, cut(table), cut(y), multiply_adds=self.multiply_adds)
+        groups, depth = w.shape[:2]
+        # Only a sum that is taken in one go can be added as a whole.
+        can_add = x.shape[1] >= TILE_ROWS and x.shape[2] // groups <= CHANNELS and depth <= DEPTH
+        operands = (x, w, bias, cut(table), False, cut(y))
+        self.b.emit("conv_forward", *operands, multiply_adds=self.multiply_adds, can_add=can_add)
 
     def backward_weight(self, dy: Memory) -> None:
-        """Emit the weights' gradient."""
-        G, T, large_channels, small_channels = self.layer.form
+        """Emit the weights' gradient; threads share its rows or, where these are few, parts of the outputs."""
+        b, (G, T, large_channels, small_channels) = self.b, self.layer.form
         large, small = (dy, self.pixels) if self.layer.transposed else (self.pixels, dy)
-        dw = self.b.buffer((G, T * large_channels, small_channels), dy.dtype, "dw")
-        self.b.emit(
+        table, rows = table_of(self.windows), G * T * large_channels
+        parts = self.layer.gradient_parts(len(table))
+        dw = by_part = b.buffer((parts, G, T * large_channels, small_channels), dy.dtype, "dw")
+        b.emit(
             "conv_backward_weight",
-            *(large, small, table_of(self.windows), dw),
-            over=G * T * large_channels,
-            grain=TILE_ROWS,
+            *(large, small, table, by_part),
+            over=parts * rows,
+            grain=rows if parts > 1 else TILE_ROWS,
             multiply_adds=self.multiply_adds,
         )
-        put_gradient(self.b, self.layer, dw)
+        if parts > 1:
+            dw = b.buffer(by_part.shape[1:], dy.dtype, "dw")
+            sums = by_part.reshape(parts, -1), False, dw.reshape(-1)
+            b.emit("column_sums", *sums, over=dw.size, work=by_part.size)
+        put_gradient(b, self.layer, dw)

@@ -78,7 +78,8 @@ class Patches(Taps):
         w = self.layer.weight.data.reshape(*self.layer.weight.shape[:2], 9)
         self.b.emit("winograd_weights", w, turned, u, over=C, work=u.size)
         pieces, products = len(patches[0]) * u.shape[0], self._products(patches[0])
-        self.b.emit("winograd_forward", x, u, bias, *patches, y, over=pieces, grain=1, multiply_adds=products)
+        operands = (x, u, bias, *patches, False, y)
+        self.b.emit("winograd_forward", *operands, over=pieces, grain=1, multiply_adds=products, can_add=True)
 
     def _products(self, patches: Array) -> int:
         return PLACES * len(patches) * self.pixels.shape[1] * self.layer.in_channels * self.layer.out_channels

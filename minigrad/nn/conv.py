@@ -15,6 +15,9 @@ from minigrad.nn.parameter import Array, Parameter
 from minigrad.nn.rng import generator
 from minigrad.nn.windows import PAD_MODES, Lengths, Windows, inverse_of, padded_table, table_of, turned
 
+FEW = 8  # channels of the large image, fewer of which leave threads nothing to share in the weights' gradient
+PARTS = 8  # of the outputs, which are shared then
+
 
 class Convolution(ImageLayer):
     """What a convolution and a transposed one share: windows over a large image, one for each pixel of a small one.
@@ -73,6 +76,10 @@ class Convolution(ImageLayer):
         """Whether every channel goes by itself, and there are several: that has kernels of its own."""
         return 1 < self.groups == self.in_channels == self.out_channels
 
+    def gradient_parts(self, outputs: int) -> int:
+        """Return in how many parts of the outputs the weights' gradient is summed: several where it has few rows."""
+        return min(PARTS, outputs) if self.form[2] < FEW else 1
+
     def by_tap(self) -> Array:
         """Return the weights of a depthwise convolution as kernels take them: (T, C), in both directions."""
         return np.ascontiguousarray(self.weight.data.reshape(self.groups, -1).T)
@@ -106,7 +113,7 @@ class Convolution(ImageLayer):
         if self.is_depthwise:
             kernels.depthwise_forward(x, self.by_tap(), bias, table, y)
         else:
-            kernels.conv_forward(x, self.packed()[direction], bias, table, y)
+            kernels.conv_forward(x, self.packed()[direction], bias, table, False, y)
 
     def padding_table(self, lengths: Lengths) -> Array | None:
         """Return the table of the padded image; None where zeros stand around it, which windows see by themselves."""
@@ -149,9 +156,12 @@ class Convolution(ImageLayer):
             by_tap = np.empty((T, G), small.dtype)
             kernels.depthwise_backward_weight(large, small, table, 0, G, by_tap)
             return by_tap.T.reshape(self.weight.shape)
-        dw = np.empty((G, T * large_channels, small_channels), small.dtype)
-        kernels.conv_backward_weight(large, small, table, 0, dw.shape[0] * dw.shape[1], dw)
-        return self._unpacked(dw)
+        parts = self.gradient_parts(len(table))
+        dw = np.empty((parts, G, T * large_channels, small_channels), small.dtype)
+        kernels.conv_backward_weight(large, small, table, 0, dw.size // small_channels, dw)
+        total = np.empty(dw.shape[1:], dw.dtype)
+        kernels.column_sums(dw.reshape(parts, -1), 0, total.size, False, total.reshape(-1))
+        return self._unpacked(total)
 
     def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
         """Return one for each weight that a pixel of the small image meets."""

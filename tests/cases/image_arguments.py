@@ -22,13 +22,15 @@ def conv_forward(d: Draw) -> list[Any]:
     """With more outputs than are gathered at a time, and as many channels as tiles are wide."""
     N, G, C, T = images(d)
     x, w = d.normal(d.S, N, G * C, special=True), d.normal(G, T * C, d.L)
-    return [x, w, d.perhaps(d.normal(G * d.L)), table(d, 2 * d.L, T), d.out(2 * d.L, N, G * d.L)]
+    add, b, y = d.flag(), d.perhaps(d.normal(G * d.L)), (2 * d.L, N, G * d.L)
+    return [x, w, b[:0] if add else b, table(d, 2 * d.L, T), add, d.normal(*y) if add else d.out(*y)]
 
 
 def conv_backward_weight(d: Draw) -> list[Any]:
     N, G, C, T = images(d)
     x, dy = d.normal(d.S, N, G * C, special=True), d.normal(d.B, N, G * d.L)
-    return [x, dy, table(d, d.B, T), *d.range(G * T * C), d.out(G, T * C, d.L)]
+    parts = d.integer(1, 3)
+    return [x, dy, table(d, d.B, T), *d.range(parts * G * T * C), d.out(parts, G, T * C, d.L)]
 
 
 def depthwise_forward(d: Draw) -> list[Any]:
@@ -120,7 +122,8 @@ def winograd_forward(d: Draw) -> list[Any]:
     (N, panels, _, depth), (seen, places, outputs) = images(d), patches(d)
     x, u = d.normal(d.S, N, vector * depth), d.normal(panels, 36, vector * depth, width)
     pieces = d.range(d.B * panels)
-    return [x, u, d.normal(panels * width), seen, places, *pieces, d.out(outputs, N, panels * width)]
+    add, y = d.flag(), (outputs, N, panels * width)
+    return [x, u, d.normal(panels * width), seen, places, add, *pieces, d.normal(*y) if add else d.out(*y)]
 
 
 def winograd_backward_weight(d: Draw) -> list[Any]:

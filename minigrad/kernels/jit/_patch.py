@@ -23,7 +23,9 @@ from minigrad.kernels.jit._tile import VECTOR_BYTES, Matrix
 Array = npt.NDArray[Any]
 Terms = list[Any]
 
-BLOCK = 8  # vectors of each pixel transformed at a time: down the columns, then along the rows, in the first cache
+# Vectors of each pixel, and of each product, transformed at a time: down the columns, then along the rows, in the first
+# cache. The pixels' results go further.
+SPREAD, COLLECT = 4, 8
 
 NEAR, FAR = 0.5**0.5, 2**0.5
 POINTS = (NEAR, -NEAR, FAR, -FAR)
@@ -73,13 +75,14 @@ def _square(matrix: Array, d: Array) -> Array:
     return square.reshape(-1, d.shape[1])
 
 
-def collect(m: Array, bias: Array, pixels: Array, rows: int, y: Array) -> None:
-    """Set the first rows of y[pixels], as wide as a bias of whole vectors: Aᵀ d A + bias, d (6, 6) being m's.
+def collect(m: Array, bias: Array, pixels: Array, rows: int, add: bool, y: Array) -> None:
+    """Set or add to the first rows of y[pixels], as wide as a bias of whole vectors: Aᵀ d A + bias, d (6, 6) being m's.
 
     m (36, ·, ·), y (P, ·, ·) of any strides. Negative pixels are left out.
     """
     values = _square(OUTPUT, m[:, :rows, : bias.size].reshape(36, -1)).reshape(16, rows, -1) + bias
-    y[pixels[pixels >= 0], :rows, : bias.size] = values[pixels >= 0]
+    target = y[pixels[pixels >= 0], :rows, : bias.size]
+    y[pixels[pixels >= 0], :rows, : bias.size] = values[pixels >= 0] + (target if add else 0)
 
 
 @type_callable(spread_weight)
@@ -102,7 +105,7 @@ def _type_spread(context: Any) -> Callable[..., Any]:
 
 @type_callable(collect)
 def _type_collect(context: Any) -> Callable[..., Any]:
-    def typer(m: Any, bias: Any, pixels: Any, rows: Any, y: Any) -> Any:
+    def typer(m: Any, bias: Any, pixels: Any, rows: Any, add: Any, y: Any) -> Any:
         return types.void
 
     return typer
@@ -203,7 +206,7 @@ def _lower_spread(matrix: Array) -> Callable[..., Any]:
             target = _vector_at(builder, vector, targets[place], number, INDEX(VECTOR_BYTES))
             builder.store(value, target).align = x.itemsize
 
-        _transform_all(builder, matrix, vector, builder.udiv(v.width, INDEX(lanes)), read, write)
+        _transform_all(builder, matrix, vector, builder.udiv(v.width, INDEX(lanes)), SPREAD, read, write)
         return context.get_dummy_value()
 
     return generate
@@ -220,18 +223,19 @@ def _transform_all(
     matrix: Array,
     vector: Any,
     total: Any,
+    block: int,
     read: Callable[[int, Any], Any],
     write: Callable[[int, Any, Any], None],
 ) -> None:
-    """Emit matrix @ d @ matrix.T for so many squares d of vectors, down the columns first.
+    """Emit matrix @ d @ matrix.T for so many squares d of vectors, a block at a time, down the columns first.
 
     `read(place, number)` emits the vector at a place of a square, `write(place, number, value)` takes one of a result.
     """
     m, n = matrix.shape
-    halves = [cgutils.alloca_once(builder, vector, BLOCK) for _ in range(m * n)]
-    with cgutils.for_range_slice(builder, INDEX(0), total, INDEX(BLOCK), inc=True) as (first, _):
+    halves = [cgutils.alloca_once(builder, vector, block) for _ in range(m * n)]
+    with cgutils.for_range_slice(builder, INDEX(0), total, INDEX(block), inc=True) as (first, _):
         left = builder.sub(total, first)
-        count = builder.select(builder.icmp_unsigned("<", left, INDEX(BLOCK)), left, INDEX(BLOCK))
+        count = builder.select(builder.icmp_unsigned("<", left, INDEX(block)), left, INDEX(block))
         for j in range(n):
             with cgutils.for_range(builder, count) as loop:
                 column = [read(i * n + j, builder.add(first, loop.index)) for i in range(n)]
@@ -250,12 +254,14 @@ lower_builtin(spread_input, types.Array, types.Array, types.Integer, types.Array
 lower_builtin(spread_gradient, types.Array, types.Array, types.Integer, types.Array)(_lower_spread(OUTPUT.T))
 
 
-@lower_builtin(collect, types.Array, types.Array, types.Array, types.Integer, types.Array)
+@lower_builtin(collect, types.Array, types.Array, types.Array, types.Integer, types.Boolean, types.Array)
 def _lower_collect(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    m, y = (Matrix(context, builder, signature.args[n], arguments[n]) for n in (0, 4))
+    m, y = (Matrix(context, builder, signature.args[n], arguments[n]) for n in (0, 5))
     bias, pixels = (_Numbers(context, builder, signature.args[n], arguments[n]) for n in (1, 2))
     lanes = VECTOR_BYTES // y.itemsize
     vector = ir.VectorType(y.number, lanes)
+    rows, add = arguments[3:5]
+    nothing = cgutils.alloca_once_value(builder, vector(None))
     numbers = [pixels[i] for i in range(16)]
     present = [builder.icmp_signed(">=", number, INDEX(0)) for number in numbers]
     with cgutils.for_range(builder, builder.udiv(bias.size, INDEX(lanes))) as loop:
@@ -273,7 +279,8 @@ def _lower_collect(context: Any, builder: Any, signature: Any, arguments: Any) -
         def write(pixel: int, row: Any, value: Any) -> None:
             with builder.if_then(present[pixel]):
                 target = _vector_at(builder, vector, targets[pixel], row, y.row_bytes)
-                builder.store(builder.fadd(value, shift), target).align = y.itemsize
+                before = y.load(builder.select(add, target, nothing))
+                builder.store(builder.fadd(builder.fadd(value, shift), before), target).align = y.itemsize
 
-        _transform_all(builder, OUTPUT, vector, arguments[3], read, write)
+        _transform_all(builder, OUTPUT, vector, rows, COLLECT, read, write)
     return context.get_dummy_value()

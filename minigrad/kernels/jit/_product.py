@@ -47,18 +47,22 @@ def tiles_into(
     a: Array,
     b: Array,
     terms: Array,
+    more: bool,
     add: bool,
     rows: int,
     columns: int,
     sums: Array,
     c: Array,
 ) -> None:
-    """Set c[:rows, :columns], at most one tile of it, to `start` plus what `tiles` sums; with `add`, add it all."""
+    """Set or add to c[:rows, :columns], at most one tile of it, `start` plus what `tiles` sums.
+
+    With `more`, go on with the sum that c holds, where `start` is 0.
+    """
     is_whole = rows >= ROWS and columns == b.shape[2]
-    begin = c if add and is_whole else at(start, 0, 0)
-    tiles(vectors, begin, a, b, terms, c if is_whole else at(sums, 0, 0))
+    begin = c if more and is_whole else at(start, 0, 0)
+    tiles(vectors, begin, a, b, terms, add and is_whole, c if is_whole else at(sums, 0, 0))
     if not is_whole:
-        _put(sums, rows, columns, add, c)
+        _put(sums, rows, columns, more or add, c)
 
 
 @jit(inline="always")

@@ -67,8 +67,8 @@ def tile(vectors: int, a: Array, b: Array, depth: int, add: bool, c: Array) -> N
     target[...] = target + sums if add else sums
 
 
-def tiles(vectors: int, start: Array, a: Array, b: Array, terms: Array, c: Array) -> None:
-    """Set the first ROWS rows of c: those of `start`, plus the sum of a[i] @ b[j] over (i, j) in terms.
+def tiles(vectors: int, start: Array, a: Array, b: Array, terms: Array, add: bool, c: Array) -> None:
+    """Set or add to the first ROWS rows of c: those of `start`, plus the sum of a[i] @ b[j] over (i, j) in terms.
 
     Both are `vectors` (a literal) vectors wide; a (·, rows, depth) of any strides, b (·, depth, columns), terms (·, 2).
     Where a has fewer rows, its last one stands for the others. Each sum is taken in order.
@@ -78,7 +78,8 @@ def tiles(vectors: int, start: Array, a: Array, b: Array, terms: Array, c: Array
     for i, j in terms:
         for k in range(a.shape[2]):
             sums += rows[i, :, k, None] * b[j, k, :columns]
-    c[:ROWS, :columns] = sums
+    target = c[:ROWS, :columns]
+    target[...] = target + sums if add else sums
 
 
 def transpose(x: Array, add: bool, y: Array) -> None:
@@ -113,7 +114,7 @@ def _type_tile(context: Any) -> Callable[..., Any]:
 
 @type_callable(tiles)
 def _type_tiles(context: Any) -> Callable[..., Any]:
-    def typer(vectors: Any, start: Any, a: Any, b: Any, terms: Any, c: Any) -> Any:
+    def typer(vectors: Any, start: Any, a: Any, b: Any, terms: Any, add: Any, c: Any) -> Any:
         return types.void if isinstance(vectors, types.IntegerLiteral) else None
 
     return typer
@@ -274,16 +275,16 @@ def _lower_tile(context: Any, builder: Any, signature: Any, arguments: Any) -> A
     return context.get_dummy_value()
 
 
-@lower_builtin(tiles, types.IntegerLiteral, *([types.Array] * 5))
+@lower_builtin(tiles, types.IntegerLiteral, *([types.Array] * 4), types.Boolean, types.Array)
 def _lower_tiles(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    start, a, b, terms, c = (Matrix(context, builder, signature.args[n], arguments[n]) for n in range(1, 6))
+    start, a, b, terms, c = (Matrix(context, builder, signature.args[n], arguments[n]) for n in (1, 2, 3, 4, 6))
     sums = Sums(a, c, signature.args[0].literal_value)
     sums.read(start)
     with cgutils.for_range(builder, terms.length) as loop:
         pair = builder.bitcast(terms.row(loop.index), INDEX.as_pointer())
         i, j = (builder.load(builder.gep(pair, [INDEX(number)])) for number in (0, 1))
         sums.add_product(a.member(i), b.member(j), a.width)
-    sums.write(ir.IntType(1)(0))
+    sums.write(arguments[5])
     return context.get_dummy_value()
 
 

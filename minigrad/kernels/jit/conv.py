@@ -53,13 +53,13 @@ def _gather(x: Array, table: Array, output: int, first: int, last: int, rows: Ar
 
 
 @jit(inline="always")
-def _forward_of_few(x: Array, w: Array, b: Array, table: Array, y: Array) -> None:
-    """y = b + the convolution of a few images, y (P N, K): from gathered rows."""
+def _forward_of_few(x: Array, w: Array, b: Array, table: Array, add: bool, y: Array) -> None:
+    """y = b + the convolution of a few images, y (P N, K), or with `add` y plus the convolution: from gathered rows."""
     D, K = w.shape
     block = scratch(GATHERED, x.dtype).reshape(BLOCK, -1)
     for start in range(0, len(y), BLOCK):
         target = y[start : start + BLOCK]
-        for i in range(len(target)):
+        for i in range(0 if add else len(target)):
             row = target[i]
             for k in range(K):
                 row[k] = b[k] if b.size else 0
@@ -71,8 +71,8 @@ def _forward_of_few(x: Array, w: Array, b: Array, table: Array, y: Array) -> Non
 
 
 @jit(inline="always")
-def _forward(vectors: int, x: Array, w: Array, b: Array, table: Array, y: Array) -> None:
-    """y = b + the convolution, w (T C, K) and y (P N, K) being at most `vectors` (a literal) vectors wide."""
+def _forward(vectors: int, x: Array, w: Array, b: Array, table: Array, add: bool, y: Array) -> None:
+    """y = b + the convolution, or y plus it; w (T C, K) and y (P N, K) at most `vectors` (a literal) vectors wide."""
     (P, T), (_, N, C), K = table.shape, x.shape, w.shape[1]
     start, sums, terms = scratch(ROWS, x.dtype), scratch(ROWS, x.dtype), room(np.int64).reshape(-1, 2)
     memory = scratch(DEPTH, x.dtype).reshape(-1, vectors * sums.shape[1] // VECTORS)
@@ -93,18 +93,19 @@ def _forward(vectors: int, x: Array, w: Array, b: Array, table: Array, y: Array)
                     if table[p, tap + t] >= 0:
                         terms[count, 0], terms[count, 1] = table[p, tap + t], t
                         count += 1
-                for n in range(0, N, ROWS):
-                    target = at(y, p * N + n, 0)
-                    add = c + tap > 0
-                    tiles_into(vectors, start, at(part, n, 0), panel, terms[:count], add, N - n, K, sums, target)
+                more = not add and c + tap > 0
+                for n in range(0, N if count or not (more or add) else 0, ROWS):
+                    left, target = at(part, n, 0), at(y, p * N + n, 0)
+                    tiles_into(vectors, start, left, panel, terms[:count], more, add, N - n, K, sums, target)
             start[:] = 0
 
 
 @jit()
-def conv_forward(x: Array, w: Array, b: Array, table: Array, y: Array) -> None:
+def conv_forward(x: Array, w: Array, b: Array, table: Array, add: bool, y: Array) -> None:
     """y[p, n, g Kg + k] = b[g Kg + k] + the sum over t and c of x[table[p, t], n, g Cg + c] w[g, t Cg + c, k].
 
-    x (S, N, C), w (G, T Cg, Kg) of G groups of channels, Cg = C / G and Kg = K / G; b (K,) or empty, y (P, N, K).
+    x (S, N, C), w (G, T Cg, Kg) of G groups of channels, Cg = C / G and Kg = K / G; b (K,) or empty, y (P, N, K). With
+    `add` it is added to y, without b.
     """
     (G, _, K), N, C = w.shape, x.shape[1], x.shape[2] // len(w)
     outputs, lanes = y.reshape(-1, y.shape[2]), VECTOR_BYTES // x.itemsize
@@ -112,21 +113,25 @@ def conv_forward(x: Array, w: Array, b: Array, table: Array, y: Array) -> None:
         seen = x[:, :, g * C : g * C + C]
         bias, target = b[g * K : g * K + K], outputs[:, g * K : g * K + K]
         if N < ROWS:
-            _forward_of_few(seen, w[g], bias, table, target)
+            _forward_of_few(seen, w[g], bias, table, add, target)
         else:
             for k in range(0, K, VECTORS * lanes):
                 end = min(k + VECTORS * lanes, K)
                 weights, shift, columns = w[g, :, k:end], bias[k:end], target[:, k:end]
                 if end - k > lanes:
-                    _forward(VECTORS, seen, weights, shift, table, columns)
+                    _forward(VECTORS, seen, weights, shift, table, add, columns)
                 else:
-                    _forward(1, seen, weights, shift, table, columns)
+                    _forward(1, seen, weights, shift, table, add, columns)
 
 
 @jit(inline="always")
-def _gather_places(x: Array, table: Array, output: int, first: int, block: Array) -> None:
-    """Set block[i, j]: what output `output + j` sees at place `first + i`. Outputs and places as in `_gather`."""
-    _, N, C = x.shape
+def _gather_places(x: Array, low: int, C: int, table: Array, output: int, first: int, block: Array) -> None:
+    """Set block[i, j]: what output `output + j` sees at place `first + i` of the C channels from `low` on.
+
+    Outputs and places as in `_gather`.
+    """
+    _, N, channels = x.shape
+    pixels = x.reshape(len(x), -1)
     places, outputs = block.shape
     j = 0
     while j < outputs:
@@ -137,24 +142,14 @@ def _gather_places(x: Array, table: Array, output: int, first: int, block: Array
             pixel, target = table[p, t], block[i, j : j + count]
             if pixel < 0:
                 target[:] = 0
-            else:
-                source = x[pixel, n : n + count, c]
+            elif channels == 1:
+                source = pixels[pixel, n : n + count]
                 for m in range(count):
                     target[m] = source[m]
+            else:
+                for m in range(count):
+                    target[m] = pixels[pixel, (n + m) * channels + low + c]
         j += count
-
-
-@jit(inline="always")
-def _weight_gradient_of_few(x: Array, dy: Array, table: Array, first: int, last: int, dw: Array) -> None:
-    """Add to rows [first, last) of dw (T C, K) what the outputs (P N, K) give, each with few channels: gathered."""
-    memory = scratch(GATHERED, x.dtype).reshape(-1, BLOCK)
-    for d in range(first, last, len(memory)):
-        end = min(d + len(memory), last)
-        for start in range(0, len(dy), BLOCK):
-            cotangent = dy[start : start + BLOCK]
-            block = memory[: end - d, : len(cotangent)]
-            _gather_places(x, table, start, d, block)
-            product(block, cotangent, 0, dy.shape[1], True, dw[d:end])
 
 
 @jit(inline="always")
@@ -182,34 +177,56 @@ def _weight_gradient(vectors: int, x: Array, dy: Array, table: Array, first: int
         high = min(last - t * C, C)
         for c in range(max(first - t * C, 0), high if count else 0, ROWS):
             target = at(dw, t * C + c, 0)
-            tiles_into(vectors, zero, at(x, c, 0), right, terms[:count], True, high - c, K, sums, target)
+            tiles_into(vectors, zero, at(x, c, 0), right, terms[:count], True, False, high - c, K, sums, target)
 
 
 @jit()
 def conv_backward_weight(x: Array, dy: Array, table: Array, first: int, last: int, dw: Array) -> None:
-    """dw[g, t Cg + c, k] = the sum over p and n of x[table[p, t], n, g Cg + c] dy[p, n, g Kg + k].
+    """dw[i, g, t Cg + c, k] = the sum over p in part i and n of x[table[p, t], n, g Cg + c] dy[p, n, g Kg + k].
 
-    That for the rows [first, last) of all groups; x (S, N, C), dy (P, N, K), dw (G, T Cg, Kg).
+    That for the rows [first, last) of all groups of all parts; x (S, N, C), dy (P, N, K), dw (parts, G, T Cg, Kg).
     """
+    (parts, G, D, _), P = dw.shape, len(dy)
+    for i in range(first // (G * D), (last - 1) // (G * D) + 1):
+        start, end = i * P // parts, (i + 1) * P // parts
+        low, high = max(first - i * G * D, 0), min(last - i * G * D, G * D)
+        _add_outputs(x, dy[start:end], table[start:end], low, high, dw[i])
+
+
+@jit()
+def _add_outputs(x: Array, dy: Array, table: Array, first: int, last: int, dw: Array) -> None:
+    """Set the rows [first, last) of all groups of dw (G, T Cg, Kg) to what these outputs give."""
     (_, D, K), (P, N, _), C = dw.shape, dy.shape, x.shape[2] // len(dw)
-    outputs, wide = dy.reshape(P * N, -1), VECTORS * VECTOR_BYTES // x.itemsize
-    images = min(N, LONG)
-    pixels = LONG // images
+    outputs, images = dy.reshape(1, P * N, -1), min(N, LONG)
+    memory, pixels = scratch(GATHERED, x.dtype).reshape(1, -1, LONG), LONG // images
+    only = room(np.int64)[:1].reshape(1, 1)
+    only[:] = 0
     for g in range(first // D, (last - 1) // D + 1):
         low, high = max(first - g * D, 0), min(last - g * D, D)
         dw[g, low:high] = 0
-        seen, cotangent = x[:, :, g * C : g * C + C], dy[:, :, g * K : g * K + K]
         if C < ROWS:
-            _weight_gradient_of_few(seen, outputs[:, g * K : g * K + K], table, low, high, dw[g])
+            for start in range(0, P * N, LONG):
+                given = outputs[:, start : start + LONG, g * K : g * K + K]
+                for d in range(low, high, memory.shape[1]):
+                    places = min(memory.shape[1], high - d)
+                    block = memory[:, :places, : given.shape[1]]
+                    _gather_places(x, g * C, C, table, start, d, block[0])
+                    _add_products(block, given, only, 0, places, dw[g, d:])
             continue
+        seen, cotangent = x[:, :, g * C : g * C + C], dy[:, :, g * K : g * K + K]
         for n in range(0, N, images):
-            part = seen[:, n : n + images].transpose(0, 2, 1)
+            part, given = seen[:, n : n + images].transpose(0, 2, 1), cotangent[:, n : n + images]
             for p in range(0, P, pixels):
-                for k in range(0, K, wide):
-                    end = min(k + wide, K)
-                    given = cotangent[p : p + pixels, n : n + images, k:end]
-                    rows = table[p : p + pixels]
-                    if 2 * (end - k) > wide:
-                        _weight_gradient(VECTORS, part, given, rows, low, high, dw[g, :, k:end])
-                    else:
-                        _weight_gradient(1, part, given, rows, low, high, dw[g, :, k:end])
+                _add_products(part, given[p : p + pixels], table[p : p + pixels], low, high, dw[g])
+
+
+@jit()
+def _add_products(x: Array, dy: Array, table: Array, first: int, last: int, dw: Array) -> None:
+    """Add to rows [first, last) of dw (T C, K) what outputs (P, N, K) give, x (S, C, N); all of any strides."""
+    K, wide = dy.shape[2], VECTORS * VECTOR_BYTES // x.itemsize
+    for k in range(0, K, wide):
+        end = min(k + wide, K)
+        if 2 * (end - k) > wide:
+            _weight_gradient(VECTORS, x, dy[:, :, k:end], table, first, last, dw[:, k:end])
+        else:
+            _weight_gradient(1, x, dy[:, :, k:end], table, first, last, dw[:, k:end])

@@ -64,10 +64,11 @@ def winograd_weight_gradient(du: Array, first: int, last: int, dw: Array) -> Non
 
 @jit()
 def winograd_forward(
-    x: Array, u: Array, b: Array, patches: Array, places: Array, first: int, last: int, y: Array
+    x: Array, u: Array, b: Array, patches: Array, places: Array, add: bool, first: int, last: int, y: Array
 ) -> None:
     """y = b + the convolution of x (S, N, C) with the weights whose transform is u; b (K,), y (P, N, K).
 
+    With `add`, y += that.
     That for the pieces [first, last): a piece is a panel of u for a patch, all panels of the first patch coming first.
     """
     (_, N, C), (panels, _, _, W) = x.shape, u.shape
@@ -97,7 +98,7 @@ def winograd_forward(
                             tile(1, at(left, row, 0), right, C, False, at(sums[place], row, 0))
                 bias = b[panel * W : (panel + 1) * W]
                 for i in range(count):
-                    collect(at(sums, i * length, 0), bias, places[q + i], length, at(y, n, panel * W))
+                    collect(at(sums, i * length, 0), bias, places[q + i], length, add, at(y, n, panel * W))
 
 
 @jit()

@@ -22,21 +22,25 @@ def _seen_by_group(x: Array, table: Array, groups: int) -> Array:
     return by_group.transpose(3, 0, 2, 1, 4).reshape(groups, P * N, T * (C // groups))
 
 
-def conv_forward(x: Array, w: Array, b: Array, table: Array, y: Array) -> None:
+def conv_forward(x: Array, w: Array, b: Array, table: Array, add: bool, y: Array) -> None:
     """y[p, n, g Kg + k] = b[g Kg + k] + the sum over t and c of x[table[p, t], n, g Cg + c] w[g, t Cg + c, k].
 
-    x (S, N, C), w (G, T Cg, Kg) of G groups of channels, Cg = C / G and Kg = K / G; b (K,) or empty, y (P, N, K).
+    x (S, N, C), w (G, T Cg, Kg) of G groups of channels, Cg = C / G and Kg = K / G; b (K,) or empty, y (P, N, K). With
+    `add` it is added to y, without b.
     """
     sums = _seen_by_group(x, table, len(w)) @ w
-    y[...] = np.moveaxis(sums, 0, 1).reshape(y.shape) + (b if b.size else 0)
+    y[...] = np.moveaxis(sums, 0, 1).reshape(y.shape) + (y if add else b if b.size else 0)
 
 
 def conv_backward_weight(x: Array, dy: Array, table: Array, first: int, last: int, dw: Array) -> None:
-    """dw[g, t Cg + c, k] = the sum over p and n of x[table[p, t], n, g Cg + c] dy[p, n, g Kg + k].
+    """dw[i, g, t Cg + c, k] = the sum over p in part i and n of x[table[p, t], n, g Cg + c] dy[p, n, g Kg + k].
 
-    That for the rows [first, last) of all groups; x (S, N, C), dy (P, N, K), dw (G, T Cg, Kg).
+    That for the rows [first, last) of all groups of all parts; x (S, N, C), dy (P, N, K), dw (parts, G, T Cg, Kg).
     """
-    G, D, Kg = dw.shape
-    rows = np.moveaxis(dy.reshape(-1, G, Kg), 1, 0)
-    sums = _seen_by_group(x, table, G).swapaxes(1, 2) @ rows
-    dw.reshape(G * D, Kg)[first:last] = sums.reshape(G * D, Kg)[first:last]
+    (parts, G, _, Kg), P = dw.shape, len(dy)
+    sums = np.empty_like(dw)
+    for i in range(parts):
+        part = slice(i * P // parts, (i + 1) * P // parts)
+        rows = np.moveaxis(dy[part].reshape(-1, G, Kg), 1, 0)
+        sums[i] = _seen_by_group(x, table[part], G).swapaxes(1, 2) @ rows
+    dw.reshape(-1, Kg)[first:last] = sums.reshape(-1, Kg)[first:last]

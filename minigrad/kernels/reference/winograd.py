@@ -55,10 +55,11 @@ def winograd_weight_gradient(du: Array, first: int, last: int, dw: Array) -> Non
 
 
 def winograd_forward(
-    x: Array, u: Array, b: Array, patches: Array, places: Array, first: int, last: int, y: Array
+    x: Array, u: Array, b: Array, patches: Array, places: Array, add: bool, first: int, last: int, y: Array
 ) -> None:
     """y = b + the convolution of x (S, N, C) with the weights whose transform is u; b (K,), y (P, N, K).
 
+    With `add`, y += that.
     That for the pieces [first, last): a piece is a panel of u for a patch, all panels of the first patch coming first.
     """
     d = _around(INPUT, seen(x, patches).swapaxes(0, 1))
@@ -68,7 +69,8 @@ def winograd_forward(
         q, panel = divmod(piece, len(u))
         inside = places[q] >= 0
         bias = b.reshape(len(u), -1)[panel]
-        by_panel[places[q][inside], :, panel] = values[inside, q, panel] + bias
+        before = by_panel[places[q][inside], :, panel] if add else 0
+        by_panel[places[q][inside], :, panel] = before + (values[inside, q, panel] + bias)
 
 
 def winograd_backward_weight(
