@@ -8,6 +8,7 @@ from minigrad import optim
 from minigrad.cli import parser as kinds
 from minigrad.cli.parser import Commands, Parser, add_command
 from minigrad.cli.recipes import RECIPES
+from minigrad.cli.run_folder import MODELS
 from minigrad.data import CATALOG
 from minigrad.models import ACTIVATIONS
 
@@ -27,7 +28,6 @@ OPTIMIZERS: dict[str, type[optim.Optimizer]] = {
     "rmsprop": optim.RMSprop,
     "adagrad": optim.Adagrad,
 }
-KINDS = ("mlp", "cnn", "vgg", "resnet20", "resnet18", "resnet34", "efficientnet_lite0")
 STRUCTURE = ("model", "hidden", "activation", "batch_norm", "dropout", "filters", "kernel_size")
 WITH_MOMENTUM = ("sgd", "rmsprop")
 SCHEDULES = ("constant", "cosine", "one-cycle", "step")
@@ -60,7 +60,9 @@ def add_dataset(parser: Parser) -> None:
 def add_model(group: Any, default: str | None) -> None:
     """Add the options that say what the model is, all in STRUCTURE, to a group of options."""
     yes_no = argparse.BooleanOptionalAction
-    group.add_argument("--model", choices=KINDS, default=default, metavar="NAME", help=f"one of {', '.join(KINDS)}")
+    group.add_argument(
+        "--model", choices=tuple(MODELS), default=default, metavar="NAME", help=f"one of {', '.join(MODELS)}"
+    )
     group.add_argument(
         "--hidden",
         nargs="*",
