@@ -58,7 +58,7 @@ bench: .venv/bench  ## measure the speed beside other libraries', and the floor 
 		|| echo "Without clang tinygrad takes no part."
 	$(BIN)/python -m benchmarks
 
-accuracy: .venv/test  ## train every network of the README's table over its seeds (an hour and a half)
+accuracy: .venv/test  ## train every network of the README's table over its seeds (some six hours)
 	$(BIN)/python -m benchmarks.accuracy
 	$(BIN)/python -m benchmarks.sgd
 	$(BIN)/python -m benchmarks.transfer

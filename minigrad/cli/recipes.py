@@ -29,6 +29,21 @@ REFERENCE = {
     "batch_size": 64,
 }
 
+CNN = {
+    "model": "cnn",
+    "filters": [32, 64],
+    "kernel_size": 3,
+    "hidden": [512],
+    "dropout": 0.4,
+    "optimizer": "adam",
+    "lr": 1e-3,
+    "schedule": "cosine",
+    "epochs": 20,
+    "batch_size": 64,
+}
+
+ONE_CYCLE = {"optimizer": "sgd", "momentum": 0.9, "weight_decay": 5e-4, "schedule": "one-cycle", "augment": True}
+
 RECIPES = {
     "reference": Recipe(
         "The reference network: two hidden layers with batch normalisation and dropout, Adam at one learning rate.",
@@ -41,18 +56,19 @@ RECIPES = {
     "cnn": Recipe(
         "Two convolutions, each with a pooling, and a hidden layer, with dropout before both fully connected layers; "
         "a learning rate that falls along a cosine.",
-        {
-            "model": "cnn",
-            "filters": [32, 64],
-            "kernel_size": 3,
-            "hidden": [512],
-            "dropout": 0.4,
-            "optimizer": "adam",
-            "lr": 1e-3,
-            "schedule": "cosine",
-            "epochs": 20,
-            "batch_size": 64,
-        },
+        CNN,
+    ),
+    "cnn-augmented": Recipe(
+        "The same network and settings, and training images that are moved a little in each epoch.",
+        CNN | {"augment": True},
+    ),
+    "vgg": Recipe(
+        "Three pairs of convolutions with batch normalisation, 288,170 parameters: SGD in one cycle, augmented images.",
+        {"model": "vgg", "dropout": 0.1, "lr": 0.1, "epochs": 30, "batch_size": 64} | ONE_CYCLE,
+    ),
+    "resnet20": Recipe(
+        "ResNet20, 272,186 parameters: SGD in one cycle, augmented images.",
+        {"model": "resnet20", "lr": 0.2, "epochs": 40, "batch_size": 128} | ONE_CYCLE,
     ),
     "best-mlp": Recipe(
         "The most accurate fully connected network found so far: AdamW in one cycle, averaged weights.",
