@@ -29,7 +29,7 @@ MUTANTS = [
     ),
     mutant("conv_forward", "without the bias", "bias, target = b[g * K : g * K + K]", "bias, target = b[:0]"),
     mutant("conv_forward", "all groups see the channels of the first", "g * C : g * C + C", ":C"),
-    mutant("conv_backward_weight", "all groups see the channels of the first", "g * C : g * C + C", ":C"),
+    mutant("conv_backward_weight", "all parts see what the first sees", "table[start:end]", "table[: end - start]"),
     mutant("depthwise_forward", "without the bias", "at(shift, 0, c) if b.size else at(zero, 0, 0)", "at(zero, 0, 0)"),
     mutant("depthwise_backward_weight", "the last outputs only", "dw[:, first:last] = 0\n    for p in", "for p in"),
     mutant("max_pool_forward", "NaN is passed over", " or np.isnan(values[j])", ""),
@@ -54,7 +54,7 @@ MUTANTS = [
     mutant(
         "channel_norm_backward_parameters", "not divided by the deviation", "by_x[c] * inv_std[start + c]", "by_x[c]"
     ),
-    mutant("channel_norm_backward", "without the x̂ term", " - (row[c] - center[c]) * slope[c]", ""),
+    mutant("channel_norm_backward", "without the x̂ term", " - (row[k] - center[k]) * slope[k]", ""),
     mutant("group_norm_backward", "without the x̂ term", " - x_hat * slope", ""),
     mutant("prelu_backward", "`=` for `+=` in the slope's gradient", "dw[c] +=", "dw[c] ="),
     mutant("prelu_backward", "one slope for all channels", "slope, total = w[c]", "slope, total = w[0]"),
