@@ -15,6 +15,8 @@ from tests.checks.errors import Check, Errors, assert_within
 # In units of the product of all arguments' magnitudes, of which each element is a sum of parts: about 20 roundings in
 # the two versions together, where exp and its like count as 3. A sum of more than 7 terms is in float64.
 BOUND = {np.float32: 20 * 2.0**-24, np.float64: 20 * 2.0**-53}
+# Their results are float64, but they add four terms at a time in the precision of the images: 5 roundings of it.
+IN_PRECISION_OF_X = ("channel_moments", "channel_norm_sums")
 
 
 def kernel(backend: str, name: str) -> Callable[..., None]:
@@ -35,7 +37,8 @@ def jit_equals_reference(case: KernelCase, at: At) -> Errors:
     errors = {"values": 0.0}
     for i in arrays:
         error = difference(actual[i], expected[i], sizes)
-        assert_within({f"argument {i}": error}, BOUND.get(expected[i].dtype.type, 0.0))
+        dtype = at.dtype if case.cls in IN_PRECISION_OF_X else expected[i].dtype
+        assert_within({f"argument {i}": error}, BOUND.get(np.dtype(dtype).type, 0.0))
         if expected[i].dtype == at.dtype:  # gather_uint8 always writes float32
             errors["values"] = max(errors["values"], error)
     return errors
