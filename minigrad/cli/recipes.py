@@ -64,7 +64,7 @@ RECIPES = {
     ),
     "vgg": Recipe(
         "Three pairs of convolutions with batch normalisation, 288,170 parameters: SGD in one cycle, augmented images.",
-        {"model": "vgg", "dropout": 0.1, "lr": 0.1, "epochs": 30, "batch_size": 64} | ONE_CYCLE,
+        {"model": "vgg", "lr": 0.1, "epochs": 35, "batch_size": 64} | ONE_CYCLE,
     ),
     "resnet20": Recipe(
         "ResNet20, 272,186 parameters: SGD in one cycle, augmented images.",
