@@ -197,7 +197,7 @@ def conv_backward_weight(x: Array, dy: Array, table: Array, first: int, last: in
 def _add_outputs(x: Array, dy: Array, table: Array, first: int, last: int, dw: Array) -> None:
     """Set the rows [first, last) of all groups of dw (G, T Cg, Kg) to what these outputs give."""
     (_, D, K), (P, N, _), C = dw.shape, dy.shape, x.shape[2] // len(dw)
-    outputs, images = dy.reshape(1, P * N, -1), min(N, LONG)
+    outputs, images = dy.reshape(1, P * N, dy.shape[2]), min(N, LONG)
     memory, pixels = scratch(GATHERED, x.dtype).reshape(1, -1, LONG), LONG // images
     only = room(np.int64)[:1].reshape(1, 1)
     only[:] = 0
