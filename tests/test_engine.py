@@ -158,6 +158,24 @@ def test_inference_takes_any_number_of_rows() -> None:
 
 
 @needs_engine
+@pytest.mark.parametrize(("cache", "rows"), [(2**30, [200]), (60_000, [64, 64, 64, 8]), (1, [32] * 6 + [8])])
+def test_inference_takes_as_many_rows_as_the_cache_holds(
+    cache: int, rows: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from minigrad.engine import inference
+
+    monkeypatch.setattr(inference, "CACHE", cache)
+    seen: list[int] = []
+    run = inference._ForwardProgram.run
+    monkeypatch.setattr(inference._ForwardProgram, "run", lambda self, x: (seen.append(len(x)), run(self, x))[1])
+    model = nn.Sequential(nn.Linear(3, 50, rng=0), nn.Tanh(), nn.Linear(50, 2, rng=1)).to(np.float64)
+    x = samples(200)[0]
+    y = model.compiled()(x)
+    assert seen == rows
+    np.testing.assert_allclose(y, model.eval()(x), rtol=1e-12, atol=1e-14)
+
+
+@needs_engine
 def test_inference_sees_other_weights() -> None:
     """Whether they are changed where they lie, or lie elsewhere."""
     model, (x, _) = network().eval(), samples()

@@ -7,6 +7,8 @@ from onnx import TensorProto, helper, numpy_helper
 from benchmarks.contestants.base import Array, Predictor, Trainer, UnsupportedError, threads
 from benchmarks.image_workloads import ImageWorkload
 
+BATCH = 100  # images at a time, as for PyTorch
+
 
 class OnnxRuntime(Trainer):
     """With the processor's provider and all of its optimisations, which are the default."""
@@ -23,7 +25,7 @@ class OnnxRuntime(Trainer):
 
     def predictor(self, x: Array) -> Predictor:
         """Return what evaluates images, in batches."""
-        parts = np.split(x, range(250, len(x), 250))
+        parts = np.split(x, range(BATCH, len(x), BATCH))
         return lambda: np.concatenate([self.session.run(None, {"x": part})[0] for part in parts])
 
 

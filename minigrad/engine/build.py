@@ -50,14 +50,14 @@ def compile(
     return CompiledStep(model, loss, optimizer, batch_size, clip_norm)
 
 
-def compile_model(model: Module, batch_size: int = 1024) -> CompiledModel | EagerModel:
+def compile_model(model: Module, batch_size: int | None = None) -> CompiledModel | EagerModel:
     """Return a model's forward in evaluation mode, compiled; eager, with a warning, where that cannot be."""
-    if batch_size < 1:
+    if batch_size is not None and batch_size < 1:
         raise ValueError(f"compiled: want a batch_size of at least 1, got {batch_size}")
     reason = why_eager(model)
     if reason:
         warnings.warn(f"{type(model).__name__}.compiled: {reason}, so each batch runs eagerly", stacklevel=3)
-        return EagerModel(model, batch_size)
+        return EagerModel(model, batch_size or 1024)
     from minigrad.engine.inference import CompiledModel  # loads Numba
 
     return CompiledModel(model, batch_size)

@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 
 from minigrad.engine.listing import listing
-from minigrad.engine.memory import Array, Buffer, Slot
-from minigrad.engine.program import Program, keep_last
+from minigrad.engine.memory import Array, Buffer, Memory, Shape, Slot
+from minigrad.engine.program import Program, arena_bytes, keep_last
 from minigrad.engine.registry import Lowering
 from minigrad.engine.threads import get_num_threads
 from minigrad.engine.trial import evaluating, try_model
 from minigrad.nn import Module
+
+MOST, LEAST = 1024, 32  # samples in one call of the program
+CACHE = 2**24  # bytes of its memory: what is between two layers should not go through main memory
 
 
 class CompiledModel:
@@ -22,11 +25,12 @@ class CompiledModel:
     Arguments:
         model: a model whose layers all have a lowering.
         batch_size: samples in one call of the program, as many as share one pass over the weights. Inputs may have
-            more, or fewer.
+            more, or fewer. By default as many as leave what is between the layers in the cache.
     """
 
-    def __init__(self, model: Module, batch_size: int = 1024) -> None:
+    def __init__(self, model: Module, batch_size: int | None = None) -> None:
         self.model, self.batch_size = model, batch_size
+        self._fitting: dict[Any, int] = {}
         self._parameters = list(model.parameters())
         self._tracking: list[Any] = [m for m in model.modules() if getattr(m, "track_running_stats", False)]
         self._programs: dict[Any, _ForwardProgram] = {}
@@ -36,10 +40,28 @@ class CompiledModel:
         """Return the outputs for the samples of x, in a new array."""
         x = np.array(x, np.int64 if x.dtype.kind in "iu" else None, copy=None, order="C")
         with self._lock:
-            if len(x) <= self.batch_size:
+            size = self.batch_size or self._fitting_batch(x)
+            if len(x) <= size:
                 return self._program(x).run(x)
-            parts = [x[start : start + self.batch_size] for start in range(0, len(x), self.batch_size)]
+            parts = [x[start : start + size] for start in range(0, len(x), size)]
             return np.concatenate([self._program(part).run(part) for part in parts])
+
+    def _fitting_batch(self, x: Array) -> int:
+        """Return how many samples of this form leave what is between the layers in the cache."""
+        if len(x) <= LEAST:
+            return LEAST
+        key = (x.shape[1:], x.dtype)
+        if key not in self._fitting:
+            try_model(self.model, x[:LEAST])
+            size = MOST
+            while size > LEAST and self._bytes(size, x) > CACHE:
+                size //= 2
+            self._fitting[key] = size
+        return self._fitting[key]
+
+    def _bytes(self, size: int, x: Array) -> int:
+        lowered, _, _ = _forward(self.model, (size, *x.shape[1:]), x.dtype)
+        return arena_bytes(lowered.instructions)
 
     def _program(self, x: Array) -> _ForwardProgram:
         arrays = [parameter.data for parameter in self._parameters]
@@ -58,16 +80,20 @@ class CompiledModel:
         return "\n\n".join(listing(program.program, self.model) for program in self._programs.values())
 
 
+def _forward(model: Module, shape: Shape, dtype: Any) -> tuple[Lowering, Slot, Memory]:
+    """Return the instructions of a forward, and its input and output."""
+    b, x = Lowering(model), Slot(shape, dtype, "x")
+    with evaluating(model):
+        return b, x, b.plain(b.lower(model, x)[0])
+
+
 class _ForwardProgram:
     """The instructions of a forward for inputs of one form."""
 
     def __init__(self, model: Module, x: Array, arrays: list[Array]) -> None:
         self.arrays = arrays  # kept, so that no other array can take their identity
-        self._lowered = b = Lowering(model)
-        self._x = Slot(x.shape, x.dtype, "x")
-        with evaluating(model):
-            self._y = b.plain(b.lower(model, self._x)[0])
-        self.program = Program(b.instructions)
+        self._lowered, self._x, self._y = _forward(model, x.shape, x.dtype)
+        self.program = Program(self._lowered.instructions)
         # A buffer, unless no layer has done anything.
         self._outputs = self.program.view(self._y) if isinstance(self._y, Buffer) else None
 

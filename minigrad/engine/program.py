@@ -210,6 +210,11 @@ def keep_last(programs: dict[Any, Any], key: Any, program: Any) -> None:
         del programs[next(iter(programs))]
 
 
+def arena_bytes(instructions: list[Instruction]) -> int:
+    """Return the bytes of memory that a program of these instructions would have."""
+    return _plan(instructions)[2]
+
+
 def _annotation(parameter: inspect.Parameter) -> str:
     annotation = parameter.annotation
     return annotation if isinstance(annotation, str) else annotation.__name__

@@ -140,14 +140,15 @@ class Module(ABC):
             raise LayerError(self, f"want a non-empty input, got shape {x.shape}")
         return x if x.flags.c_contiguous and x.flags.writeable else np.array(x, order="C")
 
-    def compiled(self, batch_size: int = 1024) -> Any:
+    def compiled(self, batch_size: int | None = None) -> Any:
         """Return a function x -> outputs in evaluation mode, each batch of which is one native call.
 
         It uses the weights as they are when it is called. x may have any number of rows. Where the model cannot be
         compiled (a layer of one's own, no Numba) the function is eager, and a warning says why.
 
         Arguments:
-            batch_size: samples that share one pass over the weights.
+            batch_size: samples that share one pass over the weights; by default as many, up to 1024, as leave what is
+                between the layers in the cache.
         """
         return import_module("minigrad.engine").compile_model(self, batch_size)  # which is made of modules itself
 
