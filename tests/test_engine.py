@@ -176,6 +176,18 @@ def test_inference_takes_as_many_rows_as_the_cache_holds(
 
 
 @needs_engine
+@pytest.mark.parametrize(
+    ("model", "shape"), [(nn.Linear(40, 2, rng=0), (40,)), (nn.Conv2d(40, 2, 3, rng=0), (40, 6, 6))], ids=repr
+)
+def test_inference_of_one_sample_is_not_cut(model: nn.Module, shape: tuple[int, ...]) -> None:
+    """Its first axis holds features or channels; an error names the shape that was given."""
+    x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    np.testing.assert_allclose(model.compiled()(x), model.eval()(x), rtol=1e-4, atol=1e-5)
+    with pytest.raises(ValueError, match=r"got \(45, 6\)"):
+        model.compiled()(np.ones((45, 6), np.float32))
+
+
+@needs_engine
 def test_inference_sees_other_weights() -> None:
     """Whether they are changed where they lie, or lie elsewhere."""
     model, (x, _) = network().eval(), samples()

@@ -14,6 +14,7 @@ from minigrad.engine.registry import Lowering
 from minigrad.engine.threads import get_num_threads
 from minigrad.engine.trial import evaluating, try_model
 from minigrad.nn import Module
+from minigrad.nn.errors import LayerError
 
 MOST, LEAST = 1024, 32  # samples in one call of the program
 CACHE = 2**24  # bytes of its memory: what is between two layers should not go through main memory
@@ -52,7 +53,10 @@ class CompiledModel:
             return LEAST
         key = (x.shape[1:], x.dtype)
         if key not in self._fitting:
-            try_model(self.model, x[:LEAST])
+            try:
+                try_model(self.model, x[:LEAST])
+            except LayerError:  # one sample without N, or what no layer takes: the whole of it tells
+                return MOST
             size = MOST
             while size > LEAST and self._bytes(size, x) > CACHE:
                 size //= 2
