@@ -1,6 +1,6 @@
 """Wrong kernels of Numba: each has to differ from NumPy's."""
 
-from tests.mutants.mutant import Mutant, edit_jit
+from tests.mutants.mutant import Mutant, edit_jit, edit_jit_helper
 
 CHECK = "jit equals reference"
 
@@ -29,6 +29,12 @@ MUTANTS = [
     ),
     mutant("conv_forward", "without the bias", "bias, target = b[g * K : g * K + K]", "bias, target = b[:0]"),
     mutant("conv_forward", "all groups see the channels of the first", "g * C : g * C + C", ":C"),
+    Mutant(
+        "conv_backward_weight: all groups see the channels of the first",
+        "conv_backward_weight",
+        CHECK,
+        edit_jit_helper("conv_backward_weight", "_add_outputs", "g * C : g * C + C", ":C"),
+    ),
     mutant("conv_backward_weight", "all parts see what the first sees", "table[start:end]", "table[: end - start]"),
     mutant("depthwise_forward", "without the bias", "at(shift, 0, c) if b.size else at(zero, 0, 0)", "at(zero, 0, 0)"),
     mutant("depthwise_backward_weight", "the last outputs only", "dw[:, first:last] = 0\n    for p in", "for p in"),

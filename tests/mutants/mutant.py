@@ -75,6 +75,15 @@ def edit_jit(name: str, old: str, new: str) -> Patch:
     return replace_jit(name, lambda kernel: edited(kernel, old, new))
 
 
+def edit_jit_helper(name: str, helper: str, old: str, new: str) -> Patch:
+    """Edit a function that Numba's kernel calls, beside it in its module; Python then runs both."""
+
+    def apply(patch: pytest.MonkeyPatch) -> None:
+        edit(import_module(kernels_of("jit")[name].__module__), helper, old, new)(patch)
+
+    return both(replace_jit(name, lambda kernel: getattr(kernel, "py_func", kernel)), apply)
+
+
 def both(*patches: Patch) -> Patch:
     """Make one mistake in two places."""
 
