@@ -8,10 +8,8 @@ from benchmarks.contestants import pytorch
 from benchmarks.contestants.base import Array, Predictor, threads
 from benchmarks.contestants.base import Trainer as Base
 from benchmarks.contestants.torch_images import network
-from benchmarks.image_workloads import ImageWorkload
+from benchmarks.image_workloads import TOGETHER, ImageWorkload
 from minigrad import nn, optim
-
-BATCH = 100  # images for which PyTorch computes outputs at a time: of 50, 100, 250, 500 and 1,000 it is fastest there
 
 
 class Minigrad(Base):
@@ -49,7 +47,7 @@ class PyTorch(Base):
     def predictor(self, x: Array) -> Predictor:
         """Return what evaluates images, in batches."""
         self.model.eval()
-        parts = torch.from_numpy(x).contiguous(memory_format=self.format).split(BATCH)
+        parts = torch.from_numpy(x).contiguous(memory_format=self.format).split(TOGETHER)
 
         def predict() -> Array:
             with torch.inference_mode():

@@ -5,9 +5,7 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 from benchmarks.contestants.base import Array, Predictor, Trainer, UnsupportedError, threads
-from benchmarks.image_workloads import ImageWorkload
-
-BATCH = 100  # images at a time, as for PyTorch
+from benchmarks.image_workloads import TOGETHER, ImageWorkload
 
 
 class OnnxRuntime(Trainer):
@@ -25,7 +23,7 @@ class OnnxRuntime(Trainer):
 
     def predictor(self, x: Array) -> Predictor:
         """Return what evaluates images, in batches."""
-        parts = np.split(x, range(BATCH, len(x), BATCH))
+        parts = np.split(x, range(TOGETHER, len(x), TOGETHER))
         return lambda: np.concatenate([self.session.run(None, {"x": part})[0] for part in parts])
 
 

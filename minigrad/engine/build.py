@@ -57,7 +57,7 @@ def compile_model(model: Module, batch_size: int | None = None) -> CompiledModel
     reason = why_eager(model)
     if reason:
         warnings.warn(f"{type(model).__name__}.compiled: {reason}, so each batch runs eagerly", stacklevel=3)
-        return EagerModel(model, batch_size or 1024)
+        return EagerModel(model, batch_size)
     from minigrad.engine.inference import CompiledModel  # loads Numba
 
     return CompiledModel(model, batch_size)

@@ -67,11 +67,11 @@ class EagerModel:
 
     Arguments:
         model: any module.
-        batch_size: samples at a time.
+        batch_size: samples at a time; by default 1024.
     """
 
-    def __init__(self, model: Module, batch_size: int = 1024) -> None:
-        self.model, self.batch_size = model, batch_size
+    def __init__(self, model: Module, batch_size: int | None = None) -> None:
+        self.model, self.batch_size = model, batch_size or 1024
 
     def __call__(self, x: Array) -> Array:
         """Return the outputs for the samples of x, in a new array."""

@@ -159,6 +159,8 @@ class Convolution(ImageLayer):
         parts = self.gradient_parts(len(table))
         dw = np.empty((parts, G, T * large_channels, small_channels), small.dtype)
         kernels.conv_backward_weight(large, small, table, 0, dw.size // small_channels, dw)
+        if parts == 1:
+            return self._unpacked(dw[0])
         total = np.empty(dw.shape[1:], dw.dtype)
         kernels.column_sums(dw.reshape(parts, -1), 0, total.size, False, total.reshape(-1))
         return self._unpacked(total)
