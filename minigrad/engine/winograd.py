@@ -7,7 +7,8 @@ import numpy as np
 from minigrad.engine.lowering import Lowering
 from minigrad.engine.memory import Array, Memory
 from minigrad.engine.taps import Taps
-from minigrad.kernels.jit._tile import ROWS, VECTOR_BYTES, VECTORS
+from minigrad.kernels.jit._tile import ROWS, VECTOR_BYTES
+from minigrad.kernels.jit.winograd import WIDE
 from minigrad.nn.conv import Convolution
 from minigrad.nn.windows import Lengths, Windows, table_of
 
@@ -44,7 +45,7 @@ def unit(dtype: Any) -> int:
 def panel_width(channels: int, dtype: Any) -> int:
     """Return how many of the output's channels are computed at a time: a tile's width, or else a vector's."""
     vector = vector_width(dtype)
-    return vector if channels % (VECTORS * vector) else VECTORS * vector
+    return vector if channels % (WIDE * vector) else WIDE * vector
 
 
 def patches_of(lengths: Lengths, outputs: Lengths, start: Lengths) -> tuple[Array, Array]:

@@ -223,10 +223,10 @@ def _add_outputs(x: Array, dy: Array, table: Array, first: int, last: int, dw: A
 @jit()
 def _add_products(x: Array, dy: Array, table: Array, first: int, last: int, dw: Array) -> None:
     """Add to rows [first, last) of dw (T C, K) what outputs (P, N, K) give, x (S, C, N); all of any strides."""
-    K, wide = dy.shape[2], VECTORS * VECTOR_BYTES // x.itemsize
-    for k in range(0, K, wide):
-        end = min(k + wide, K)
-        if 2 * (end - k) > wide:
+    K, lanes = dy.shape[2], VECTOR_BYTES // x.itemsize
+    for k in range(0, K, VECTORS * lanes):
+        end = min(k + VECTORS * lanes, K)
+        if end - k > lanes:
             _weight_gradient(VECTORS, x, dy[:, :, k:end], table, first, last, dw[:, k:end])
         else:
             _weight_gradient(1, x, dy[:, :, k:end], table, first, last, dw[:, k:end])

@@ -12,11 +12,12 @@ import numpy.typing as npt
 
 from minigrad.kernels.jit._jit import jit
 from minigrad.kernels.jit._patch import collect, collect_weight, spread_gradient, spread_input, spread_weight
-from minigrad.kernels.jit._tile import ROWS, VECTOR_BYTES, VECTORS, at, scratch, tile
+from minigrad.kernels.jit._tile import ROWS, VECTOR_BYTES, at, scratch, tile
 
 Array = npt.NDArray[Any]
 
 PLACES = 36
+WIDE = 2  # vectors of a tile: most numbers of channels are multiples of two of them, few of three
 MOST = 32  # rows, each an image's patch, at a time
 MOST_DEEP = 64  # and where they are what is summed over
 ROOM = 4644  # rows of memory, as wide as a tile, for what is transformed of them: more than half of the second cache
@@ -93,7 +94,7 @@ def winograd_forward(
                     left, right = v[place, : most * C].reshape(most, C), u[panel, place]
                     for row in range(0, count * length, ROWS):
                         if lanes < W:
-                            tile(VECTORS, at(left, row, 0), right, C, False, at(sums[place], row, 0))
+                            tile(WIDE, at(left, row, 0), right, C, False, at(sums[place], row, 0))
                         else:
                             tile(1, at(left, row, 0), right, C, False, at(sums[place], row, 0))
                 bias = b[panel * W : (panel + 1) * W]
@@ -141,8 +142,8 @@ def _add_patches(x: Array, dy: Array, patches: Array, places: Array, first: int,
             for place in range(PLACES):
                 left = v[place, : rows * width].reshape(rows, width).T
                 right, sums = g[place, : rows * K].reshape(rows, K), du[place, first:last]
-                if K % (VECTORS * lanes) == 0:
-                    _add_products(VECTORS, left, right, q + n > 0, sums)
+                if K % (WIDE * lanes) == 0:
+                    _add_products(WIDE, left, right, q + n > 0, sums)
                 else:
                     _add_products(1, left, right, q + n > 0, sums)
 
