@@ -50,14 +50,15 @@ def test_what_float32_loses(channels: int) -> None:
     assert 1e-8 < error < 2.0**-24 * (9 * channels) ** 0.5
 
 
-def training(lengths: Lengths, padding: int, bias: bool) -> Training:
+def training(lengths: Lengths, padding: int, bias: bool, channels: tuple[int, int] = (32, 64)) -> Training:
     """Towards random targets; with images and channels enough for tiles."""
+    C, K = channels
 
     def make(dtype: Any) -> Parts:
         layers = [
-            nn.Conv2d(1, 32, 3, padding=padding, bias=bias, rng=1),
+            nn.Conv2d(1, C, 3, padding=padding, bias=bias, rng=1),
             nn.Tanh(),
-            nn.Conv2d(32, 64, 3, padding=padding, bias=bias, rng=2),
+            nn.Conv2d(C, K, 3, padding=padding, bias=bias, rng=2),
         ]
         model = nn.Sequential(*layers).to(dtype)
         return model, nn.MSELoss(), optim.SGD(model.parameters(), lr=0.1, momentum=0.5)
@@ -66,7 +67,7 @@ def training(lengths: Lengths, padding: int, bias: bool) -> Training:
 
     def batch(step: int) -> tuple[np.ndarray, np.ndarray]:
         rng = np.random.default_rng(step)
-        return rng.standard_normal((9, 1, *lengths)), rng.standard_normal((9, 64, *shape))
+        return rng.standard_normal((9, 1, *lengths)), rng.standard_normal((9, K, *shape))
 
     return Training(make, batch, steps=3)
 
@@ -75,6 +76,12 @@ def training(lengths: Lengths, padding: int, bias: bool) -> Training:
 @pytest.mark.parametrize(("lengths", "padding", "bias"), [((7, 6), 1, True), ((6, 9), 0, False), ((4, 4), 2, True)])
 def test_compiled_equals_eager(lengths: Lengths, padding: int, bias: bool, dtype: Any) -> None:
     assert_compiled_equals_eager(training(lengths, padding, bias), dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=["float64", "float32"])
+def test_few_patches_and_many_channels(dtype: Any) -> None:
+    assert "winograd_of_few" in kernels_of(nn.Conv2d(96, 128, 3, padding=1, rng=0), 9)
+    assert_compiled_equals_eager(training((7, 6), 1, True, (96, 128)), dtype)
 
 
 def kernels_of(layer: nn.Conv2d, images: int) -> set[str]:
@@ -105,6 +112,10 @@ def test_where_patches_are_taken() -> None:
     ]
     for other, images in others:
         assert not any(name.startswith("winograd") for name in kernels_of(other, images)), other
+
+
+def test_many_patches_share_transformed_weights() -> None:
+    assert "winograd_forward" in kernels_of(nn.Conv2d(96, 128, 3, padding=1, rng=0), 33)
 
 
 def test_many_channels_take_taps_for_the_gradient(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from minigrad.engine.lowering import Lowering
 from minigrad.engine.memory import Array, Memory
 from minigrad.engine.taps import Taps
 from minigrad.kernels.jit._tile import ROWS, VECTOR_BYTES
-from minigrad.kernels.jit.winograd import WIDE
+from minigrad.kernels.jit.winograd import FEW, WIDE
 from minigrad.nn.conv import Convolution
 from minigrad.nn.windows import Lengths, Windows, table_of
 
@@ -74,13 +74,20 @@ class Patches(Taps):
         self._emit(dy, True, np.zeros(dx.shape[2], dx.dtype), patches, dx)
 
     def _emit(self, x: Memory, turned: bool, bias: Array, patches: tuple[Array, Array], y: Memory) -> None:
-        C, K, width = x.shape[2], y.shape[2], panel_width(y.shape[2], x.dtype)
-        u = self.b.buffer((K // width, PLACES, C, width), x.dtype, "u")
+        """Emit y. For few patches of many channels it costs less to transform weights than to read them so."""
+        b, (_, N, C), K = self.b, x.shape, y.shape[2]
+        width, rows, products = panel_width(K, x.dtype), len(patches[0]) * N, self._products(patches[0])
         w = self.layer.weight.data.reshape(*self.layer.weight.shape[:2], 9)
-        self.b.emit("winograd_weights", w, turned, u, over=C, work=u.size)
-        pieces, products = len(patches[0]) * u.shape[0], self._products(patches[0])
-        operands = (x, u, bias, *patches, False, y)
-        self.b.emit("winograd_forward", *operands, over=pieces, grain=1, multiply_adds=products, can_add=True)
+        if rows <= FEW and C * K > ELEMENTS and width == WIDE * vector_width(x.dtype):
+            v = b.buffer((PLACES, rows * C + vector_width(x.dtype)), x.dtype, "v")
+            b.emit("winograd_input", x, patches[0], v, over=rows, grain=ROWS, work=v.size)
+            of_few = v, w, turned, bias, patches[1], False, y
+            b.emit("winograd_of_few", *of_few, over=K, grain=width, multiply_adds=products, can_add=True)
+            return
+        u = b.buffer((K // width, PLACES, C, width), x.dtype, "u")
+        b.emit("winograd_weights", w, turned, u, over=C, work=u.size)
+        operands, pieces = (x, u, bias, *patches, False, y), len(patches[0]) * u.shape[0]
+        b.emit("winograd_forward", *operands, over=pieces, grain=1, multiply_adds=products, can_add=True)
 
     def _products(self, patches: Array) -> int:
         return PLACES * len(patches) * self.pixels.shape[1] * self.layer.in_channels * self.layer.out_channels

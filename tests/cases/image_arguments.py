@@ -126,6 +126,24 @@ def winograd_forward(d: Draw) -> list[Any]:
     return [x, u, d.normal(panels * width), seen, places, add, *pieces, d.normal(*y) if add else d.out(*y)]
 
 
+def winograd_input(d: Draw) -> list[Any]:
+    (vector, _), (N, _, _, depth), (seen, _, _) = widths(d), images(d), patches(d)
+    C, rows = vector * depth, d.B * N
+    return [d.normal(d.S, N, C), seen, *d.range(rows), d.out(36, rows * C + vector)]
+
+
+def winograd_of_few(d: Draw) -> list[Any]:
+    """With more channels than are transformed at a time, and whole tiles of outputs."""
+    (vector, _), (_, places, outputs), turned, add = widths(d), patches(d), d.flag(), d.flag()
+    wide, width = d.integer(1, 4), 2 * vector
+    C, K = vector * d.integer(1, 10), width * wide
+    first, last = d.range(wide)
+    v = d.normal(36, d.B * d.N * C + vector)
+    w = d.normal(C, K, 9) if turned else d.normal(K, C, 9)
+    y = d.normal(outputs, d.N, K) if add else d.out(outputs, d.N, K)
+    return [v, w, turned, d.normal(K), places, add, first * width, last * width, y]
+
+
 def winograd_backward_weight(d: Draw) -> list[Any]:
     (vector, width), (seen, places, outputs) = widths(d), patches(d)
     N, wide, _, deep = images(d)
@@ -171,6 +189,8 @@ ARGUMENTS: dict[str, Row] = {
     "winograd_weights": winograd_weights,
     "winograd_weight_gradient": winograd_weight_gradient,
     "winograd_forward": winograd_forward,
+    "winograd_input": winograd_input,
+    "winograd_of_few": winograd_of_few,
     "winograd_backward_weight": winograd_backward_weight,
     "channel_moments": lambda d: [d.normal(d.S, d.N, d.L), np.full((d.S, 2, d.L), np.nan)],
     "channel_statistics": lambda d: [moments(d), d.N, d.number(1e-5, 0.1), *(d.out(d.L) for _ in range(3))],

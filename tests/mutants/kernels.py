@@ -43,9 +43,16 @@ MUTANTS = [
     mutant("max_pool_backward", "`=` for `+=`", "target[j] += ", "target[j] = "),
     mutant("window_sums", "`=` for `+=`", "target[j] += ", "target[j] = "),
     mutant("scale_channels", "the first image's factors for all", "factors[j]", "factors[j % x.shape[2]]"),
-    mutant("winograd_weights", "not turned around", "source[8 - t] if turned", "source[t] if turned"),
+    Mutant(
+        "winograd_weights: not turned around",
+        "winograd_weights",
+        CHECK,
+        edit_jit_helper("winograd_weights", "_spread_weights", "kernel[::-1] if turned", "kernel if turned"),
+    ),
     mutant("winograd_weight_gradient", "the taps turned around", "taps[t, j]", "taps[8 - t, j]"),
     mutant("winograd_forward", "one panel for all", "u[panel, place]", "u[0, place]"),
+    mutant("winograd_input", "one patch for all", "patches[q]", "patches[0]"),
+    mutant("winograd_of_few", "the last channels only", "c > 0", "False"),
     mutant("winograd_backward_weight", "a part takes the next ones too", "(part + 1) * Q", "(part + 2) * Q"),
     mutant("channel_moments", "distances from 0", "m = center[k]", "m = 0.0"),
     mutant(

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from minigrad.kernels.jit._jit import jit
 from minigrad.kernels.jit._patch import collect, collect_weight, spread_gradient, spread_input, spread_weight
+from minigrad.kernels.jit._product import transpose_into
 from minigrad.kernels.jit._tile import ROWS, VECTOR_BYTES, at, scratch, tile
 
 Array = npt.NDArray[Any]
@@ -22,6 +23,9 @@ MOST = 32  # rows, each an image's patch, at a time
 MOST_DEEP = 64  # and where they are what is summed over
 ROOM = 4644  # rows of memory, as wide as a tile, for what is transformed of them: more than half of the second cache
 SUMS = 1188  # and for the products: PLACES of MOST + 1, since planes that lie whole pages apart displace each other
+FEW = 128  # rows, for which weights are transformed where they are used: ROOM is PLACES of FEW + 1,
+DEPTH = 64  # input channels at a time,
+WEIGHTS = 2340  # with PLACES of DEPTH + 1 rows of memory
 
 
 @jit(inline="always")
@@ -37,15 +41,24 @@ def winograd_weights(w: Array, turned: bool, first: int, last: int, u: Array) ->
     With `turned` for the way back: w is (C, K, 9) of a kernel to be turned around.
     """
     W = u.shape[3]
-    taps = scratch(9, w.dtype)
     for panel in range(len(u)):
-        for c in range(first, last):
-            for j in range(W):
-                k = panel * W + j
-                source = w[c, k] if turned else w[k, c]
-                for t in range(9):
-                    taps[t, j] = source[8 - t] if turned else source[t]
-            spread_weight(taps[:, :W], u[panel, :, c])
+        _spread_weights(w, turned, panel * W, first, last, u[panel, :, first:last])
+
+
+@jit(inline="always")
+def _spread_weights(w: Array, turned: bool, output: int, first: int, last: int, u: Array) -> None:
+    """Set u (36, last - first, W): the weights from the input channels [first, last) to W outputs, transformed."""
+    W, rows, taps = u.shape[2], w.reshape(len(w), -1), scratch(72, w.dtype)
+    for c in range(first, last, 8):
+        count = min(8, last - c)
+        if turned:
+            for i in range(count):
+                transpose_into(w[c + i, output : output + W], W, 9, False, at(taps, 9 * i, 0))
+        else:
+            transpose_into(at(rows, output, 9 * c), W, 9 * count, False, taps)
+        for i in range(count):
+            kernel = taps[9 * i : 9 * i + 9, :W]
+            spread_weight(kernel[::-1] if turned else kernel, u[:, c - first + i])
 
 
 @jit()
@@ -100,6 +113,42 @@ def winograd_forward(
                 bias = b[panel * W : (panel + 1) * W]
                 for i in range(count):
                     collect(at(sums, i * length, 0), bias, places[q + i], length, add, at(y, n, panel * W))
+
+
+@jit()
+def winograd_input(x: Array, patches: Array, first: int, last: int, v: Array) -> None:
+    """V = Bᵀ d B of the rows [first, last): row q N + n is patch q of image n; x (S, N, C), v (36, rows C or more)."""
+    _, N, C = x.shape
+    pixels, row = x.reshape(-1, N * C), first
+    while row < last:
+        q, n = divmod(row, N)
+        count = min(N - n, last - row)
+        spread_input(pixels, patches[q], n * C, v[:, row * C : (row + count) * C])
+        row += count
+
+
+@jit()
+def winograd_of_few(
+    v: Array, w: Array, turned: bool, b: Array, places: Array, add: bool, first: int, last: int, y: Array
+) -> None:
+    """As `winograd_forward`, of FEW rows at most, already transformed: v (36, rows C or more); w as it is.
+
+    That for the output channels [first, last), which are whole tiles.
+    """
+    (_, N, _), rows, C = y.shape, len(places) * y.shape[1], w.shape[0] if turned else w.shape[1]
+    W = WIDE * VECTOR_BYTES // y.itemsize
+    sums = scratch(ROOM, y.dtype).reshape(-1)[: ROOM * W].reshape(PLACES, FEW + 1, W)
+    u = scratch(WEIGHTS, y.dtype).reshape(-1)[: WEIGHTS * W].reshape(PLACES, DEPTH + 1, W)
+    for k in range(first, last, W):
+        for c in range(0, C, DEPTH):
+            depth = min(DEPTH, C - c)
+            _spread_weights(w, turned, k, c, c + depth, u)
+            for place in range(PLACES):
+                left = v[place, : rows * C].reshape(rows, C)
+                for row in range(0, rows, ROWS):
+                    tile(WIDE, at(left, row, c), u[place], depth, c > 0, at(sums[place], row, 0))
+        for q in range(len(places)):
+            collect(at(sums, q * N, 0), b[k : k + W], places[q], N, add, at(y, 0, k))
 
 
 @jit()

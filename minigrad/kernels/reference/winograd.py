@@ -73,6 +73,31 @@ def winograd_forward(
         by_panel[places[q][inside], :, panel] = before + (values[inside, q, panel] + bias)
 
 
+def winograd_input(x: Array, patches: Array, first: int, last: int, v: Array) -> None:
+    """V = Bᵀ d B of the rows [first, last): row q N + n is patch q of image n; x (S, N, C), v (36, rows C or more)."""
+    N, C = x.shape[1:]
+    d = _around(INPUT, seen(x, patches).swapaxes(0, 1))
+    v[:, first * C : last * C] = d.reshape(36, len(patches) * N, C)[:, first:last].reshape(36, -1)
+
+
+def winograd_of_few(
+    v: Array, w: Array, turned: bool, b: Array, places: Array, add: bool, first: int, last: int, y: Array
+) -> None:
+    """As `winograd_forward`, of few rows, already transformed: v (36, rows C or more); w as it is.
+
+    That for the output channels [first, last).
+    """
+    (_, N, K), C = y.shape, w.shape[0] if turned else w.shape[1]
+    u = np.empty((1, 36, C, K), w.dtype)
+    winograd_weights(w, turned, 0, C, u)
+    d = v[:, : len(places) * N * C].reshape(36, len(places), N, C)
+    values = _around(OUTPUT, np.einsum("aqnc,ack->aqnk", d, u[0, :, :, first:last])) + b[first:last]
+    for q, place in enumerate(places):
+        inside = place >= 0
+        target = y[place[inside], :, first:last]
+        y[place[inside], :, first:last] = values[inside, q] + (target if add else 0)
+
+
 def winograd_backward_weight(
     x: Array, dy: Array, patches: Array, places: Array, first: int, last: int, du: Array
 ) -> None:
