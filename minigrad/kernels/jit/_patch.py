@@ -196,26 +196,27 @@ def _lower_spread(matrix: Array) -> Callable[..., Any]:
         present = [builder.icmp_signed(">=", i, INDEX(0)) for i in numbers]
         rows = [x.row(builder.select(here, i, INDEX(0))) for i, here in zip(numbers, present, strict=True)]
         sources = [cgutils.pointer_add(builder, row, builder.mul(start, INDEX(x.itemsize))) for row in rows]
-        targets = [v.row(INDEX(i)) for i in range(36)]
+        targets, step = [v.row(INDEX(i)) for i in range(36)], INDEX(VECTOR_BYTES)
+        block = ir.Constant(ir.ArrayType(vector, SPREAD), None)
+        nothing = builder.bitcast(cgutils.alloca_once_value(builder, block), x.data.type)
 
-        def read(pixel: int, number: Any) -> Any:
-            value = x.load(_vector_at(builder, vector, sources[pixel], number, INDEX(VECTOR_BYTES)))
-            return builder.select(present[pixel], value, vector(None))
+        def source(pixel: int, number: Any) -> Any:
+            return builder.select(present[pixel], _behind(builder, sources[pixel], number, step), nothing)
 
         def write(place: int, number: Any, value: Any) -> None:
-            target = _vector_at(builder, vector, targets[place], number, INDEX(VECTOR_BYTES))
+            target = builder.bitcast(_behind(builder, targets[place], number, step), vector.as_pointer())
             builder.store(value, target).align = x.itemsize
 
-        _transform_all(builder, matrix, vector, builder.udiv(v.width, INDEX(lanes)), SPREAD, read, write)
+        total = builder.udiv(v.width, INDEX(lanes))
+        _transform_all(builder, matrix, vector, total, SPREAD, source, (step, x.itemsize), write)
         return context.get_dummy_value()
 
     return generate
 
 
-def _vector_at(builder: Any, vector: Any, start: Any, number: Any, step: Any) -> Any:
-    """Return the address of a vector, `step` bytes behind the one before it."""
-    place = cgutils.pointer_add(builder, start, builder.mul(number, step))
-    return builder.bitcast(place, vector.as_pointer())
+def _behind(builder: Any, start: Any, number: Any, step: Any) -> Any:
+    """Return the address of so many steps, each of so many bytes, behind another one."""
+    return cgutils.pointer_add(builder, start, builder.mul(number, step))
 
 
 def _transform_all(
@@ -224,21 +225,30 @@ def _transform_all(
     vector: Any,
     total: Any,
     block: int,
-    read: Callable[[int, Any], Any],
+    source: Callable[[int, Any], Any],
+    form: tuple[Any, int],
     write: Callable[[int, Any, Any], None],
 ) -> None:
     """Emit matrix @ d @ matrix.T for so many squares d of vectors, a block at a time, down the columns first.
 
-    `read(place, number)` emits the vector at a place of a square, `write(place, number, value)` takes one of a result.
+    `source(place, number)` emits the address of a vector at a place of a square, from which on those of a block lie
+    `form` (step, alignment) bytes apart; `write(place, number, value)` takes one of a result.
     """
-    m, n = matrix.shape
+    (m, n), (step, alignment) = matrix.shape, form
+
+    def read(start: Any, number: Any) -> Any:
+        value = builder.load(builder.bitcast(_behind(builder, start, number, step), vector.as_pointer()))
+        value.align = alignment
+        return value
+
     halves = [cgutils.alloca_once(builder, vector, block) for _ in range(m * n)]
     with cgutils.for_range_slice(builder, INDEX(0), total, INDEX(block), inc=True) as (first, _):
         left = builder.sub(total, first)
         count = builder.select(builder.icmp_unsigned("<", left, INDEX(block)), left, INDEX(block))
         for j in range(n):
+            starts = [source(i * n + j, first) for i in range(n)]
             with cgutils.for_range(builder, count) as loop:
-                column = [read(i * n + j, builder.add(first, loop.index)) for i in range(n)]
+                column = [read(start, loop.index) for start in starts]
                 for value, half in zip(_along(builder, matrix, column), halves[j::n], strict=True):
                     builder.store(value, builder.gep(half, [loop.index]))
         for i in range(m):
@@ -267,20 +277,20 @@ def _lower_collect(context: Any, builder: Any, signature: Any, arguments: Any) -
     with cgutils.for_range(builder, builder.udiv(bias.size, INDEX(lanes))) as loop:
 
         def column(start: Any) -> Any:
-            return _vector_at(builder, vector, start, loop.index, INDEX(VECTOR_BYTES))
+            return builder.bitcast(_behind(builder, start, loop.index, INDEX(VECTOR_BYTES)), vector.as_pointer())
 
         sources = [column(m.member(INDEX(i)).data) for i in range(36)]
         targets = [column(y.member(number).data) for number in numbers]
         shift = y.load(column(bias.data))
 
-        def read(place: int, row: Any) -> Any:
-            return m.load(_vector_at(builder, vector, sources[place], row, m.row_bytes))
+        def source(place: int, row: Any) -> Any:
+            return _behind(builder, sources[place], row, m.row_bytes)
 
         def write(pixel: int, row: Any, value: Any) -> None:
             with builder.if_then(present[pixel]):
-                target = _vector_at(builder, vector, targets[pixel], row, y.row_bytes)
+                target = _behind(builder, targets[pixel], row, y.row_bytes)
                 before = y.load(builder.select(add, target, nothing))
                 builder.store(builder.fadd(builder.fadd(value, shift), before), target).align = y.itemsize
 
-        _transform_all(builder, OUTPUT, vector, rows, COLLECT, read, write)
+        _transform_all(builder, OUTPUT, vector, rows, COLLECT, source, (m.row_bytes, y.itemsize), write)
     return context.get_dummy_value()

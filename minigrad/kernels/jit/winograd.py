@@ -21,6 +21,7 @@ PLACES = 36
 WIDE = 2  # vectors of a tile: most numbers of channels are multiples of two of them, few of three
 MOST = 32  # rows, each an image's patch, at a time
 MOST_DEEP = 64  # and where they are what is summed over
+TOGETHER, TAPS = 8, 72  # channels whose taps are transposed at a time
 ROOM = 4644  # rows of memory, as wide as a tile, for what is transformed of them: more than half of the second cache
 SUMS = 1188  # and for the products: PLACES of MOST + 1, since planes that lie whole pages apart displace each other
 FEW = 128  # rows, for which weights are transformed where they are used: ROOM is PLACES of FEW + 1,
@@ -48,9 +49,9 @@ def winograd_weights(w: Array, turned: bool, first: int, last: int, u: Array) ->
 @jit(inline="always")
 def _spread_weights(w: Array, turned: bool, output: int, first: int, last: int, u: Array) -> None:
     """Set u (36, last - first, W): the weights from the input channels [first, last) to W outputs, transformed."""
-    W, rows, taps = u.shape[2], w.reshape(len(w), -1), scratch(72, w.dtype)
-    for c in range(first, last, 8):
-        count = min(8, last - c)
+    W, rows, taps = u.shape[2], w.reshape(len(w), -1), scratch(TAPS, w.dtype)
+    for c in range(first, last, TOGETHER):
+        count = min(TOGETHER, last - c)
         if turned:
             for i in range(count):
                 transpose_into(w[c + i, output : output + W], W, 9, False, at(taps, 9 * i, 0))
@@ -64,16 +65,15 @@ def _spread_weights(w: Array, turned: bool, output: int, first: int, last: int, 
 @jit()
 def winograd_weight_gradient(du: Array, first: int, last: int, dw: Array) -> None:
     """Dw = Gᵀ (sum of du) G for the input channels [first, last); du (parts, 36, C, K), dw (K, C, 9)."""
-    K, taps = len(dw), scratch(9, dw.dtype)
-    dw[:, first:last] = 0
-    for c in range(first, last):
+    K, rows, taps = len(dw), dw.reshape(len(dw), -1), scratch(TAPS, dw.dtype)
+    for c in range(first, last, TOGETHER):
+        count = min(TOGETHER, last - c)
         for k in range(0, K, taps.shape[1]):
             width = min(taps.shape[1], K - k)
             for part in range(len(du)):
-                collect_weight(du[part, :, c, k : k + width], taps[:, :width])
-                for j in range(width):
-                    for t in range(9):
-                        dw[k + j, c, t] += taps[t, j]
+                for i in range(count):
+                    collect_weight(du[part, :, c + i, k : k + width], taps[9 * i : 9 * i + 9, :width])
+                transpose_into(taps, 9 * count, width, part > 0, at(rows, k, 9 * c))
 
 
 @jit()
