@@ -6,7 +6,6 @@ from functools import cached_property
 from minigrad.engine.layers import NOTHING
 from minigrad.engine.lowering import Lowering
 from minigrad.engine.memory import Memory, cut
-from minigrad.engine.weights import packed, put_gradient
 from minigrad.kernels.jit._tile import ROWS as TILE_ROWS
 from minigrad.kernels.jit.conv import CHANNELS, DEPTH
 from minigrad.nn.conv import Convolution
@@ -30,8 +29,12 @@ class Taps:
 
     @cached_property
     def weights(self) -> tuple[Memory, Memory]:
-        """The weights as the kernel takes them, for y and for dx: laid out where they are first wanted."""
-        return packed(self.b, self.layer)
+        """What `layer.packed()` is, for y and for dx: laid out where it is first wanted."""
+        b, (G, T, large, small) = self.b, self.layer.form
+        by_tap = b.to_rows(self.layer.weight.data.reshape(G, small * large, T), 1)
+        by_channel = b.to_rows(by_tap.reshape(G * T, small, large), 1)
+        to_small, to_large = by_channel.reshape(G, T * large, small), by_tap.reshape(G, T * small, large)
+        return (to_large, to_small) if self.layer.transposed else (to_small, to_large)
 
     def forward(self, y: Memory) -> None:
         """Emit y, the bias added."""
@@ -51,20 +54,13 @@ class Taps:
 
     def backward_weight(self, dy: Memory) -> None:
         """Emit the weights' gradient; threads share its rows or, where these are few, parts of the outputs."""
-        b, (G, T, large_channels, small_channels) = self.b, self.layer.form
-        large, small = (dy, self.pixels) if self.layer.transposed else (self.pixels, dy)
+        b, layer, (G, T, large_channels, small_channels) = self.b, self.layer, self.layer.form
+        large, small = (dy, self.pixels) if layer.transposed else (self.pixels, dy)
         table, rows = table_of(self.windows), G * T * large_channels
-        parts = self.layer.gradient_parts(len(table))
-        dw = by_part = b.buffer((parts, G, T * large_channels, small_channels), dy.dtype, "dw")
-        b.emit(
-            "conv_backward_weight",
-            *(large, small, table, by_part),
-            over=parts * rows,
-            grain=rows if parts > 1 else TILE_ROWS,
-            multiply_adds=self.multiply_adds,
-        )
-        if parts > 1:
-            dw = b.buffer(by_part.shape[1:], dy.dtype, "dw")
-            sums = by_part.reshape(parts, -1), False, dw.reshape(-1)
-            b.emit("column_sums", *sums, over=dw.size, work=by_part.size)
-        put_gradient(b, self.layer, dw)
+        parts = layer.gradient_parts(len(table))
+        dw = b.buffer((parts, G, T * large_channels, small_channels), dy.dtype, "dw")
+        over, grain = parts * rows, rows if parts > 1 else TILE_ROWS
+        operands = large, small, table, dw
+        b.emit("conv_backward_weight", *operands, over=over, grain=grain, multiply_adds=self.multiply_adds)
+        with b.gradient(layer.weight, (G * small_channels, large_channels, T), dy.dtype) as target:
+            b.emit("conv_weight_gradient", dw, target, over=G * large_channels, work=dw.size)

@@ -92,12 +92,6 @@ class Convolution(ImageLayer):
         to_large = by_tap.reshape(G, T * small, large)
         return (to_large, to_small) if self.transposed else (to_small, to_large)
 
-    def _unpacked(self, dw: Array) -> Array:
-        """Return the gradient of the weights to the small image in the form of `weight`."""
-        G, T, large, small = self.form
-        by_tap = _swapped(dw.reshape(G * T, large, small)).reshape(G, T, small * large)
-        return _swapped(by_tap).reshape(self.weight.shape)
-
     def _forward(self, x: Array) -> tuple[Array, Any]:
         x = self._image(x, self.in_channels)
         lengths = x.shape[-self.rank :]
@@ -156,14 +150,11 @@ class Convolution(ImageLayer):
             by_tap = np.empty((T, G), small.dtype)
             kernels.depthwise_backward_weight(large, small, table, 0, G, by_tap)
             return by_tap.T.reshape(self.weight.shape)
-        parts = self.gradient_parts(len(table))
-        dw = np.empty((parts, G, T * large_channels, small_channels), small.dtype)
+        dw = np.empty((self.gradient_parts(len(table)), G, T * large_channels, small_channels), small.dtype)
         kernels.conv_backward_weight(large, small, table, 0, dw.size // small_channels, dw)
-        if parts == 1:
-            return self._unpacked(dw[0])
-        total = np.empty(dw.shape[1:], dw.dtype)
-        kernels.column_sums(dw.reshape(parts, -1), 0, total.size, False, total.reshape(-1))
-        return self._unpacked(total)
+        gradient = np.empty((G * small_channels, large_channels, T), dw.dtype)
+        kernels.conv_weight_gradient(dw, 0, G * large_channels, gradient)
+        return gradient.reshape(self.weight.shape)
 
     def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
         """Return one for each weight that a pixel of the small image meets."""

@@ -33,6 +33,11 @@ def conv_backward_weight(d: Draw) -> list[Any]:
     return [x, dy, table(d, d.B, T), *d.range(parts * G * T * C), d.out(parts, G, T * C, d.L)]
 
 
+def conv_weight_gradient(d: Draw) -> list[Any]:
+    _, G, C, T = images(d)
+    return [d.normal(d.integer(1, 4), G, T * C, d.L), *d.range(G * C), d.out(G * d.L, C, T)]
+
+
 def depthwise_forward(d: Draw) -> list[Any]:
     x, seen = d.normal(d.S, d.N, d.L, special=True), table(d, d.B, d.integer(1, 12))
     return [x, d.normal(seen.shape[1], d.L), d.perhaps(d.normal(d.L)), seen, d.out(d.B, d.N, d.L)]
@@ -186,6 +191,7 @@ def channel_norm_backward(d: Draw) -> list[Any]:
 
 
 ARGUMENTS: dict[str, Row] = {
+    "conv_weight_gradient": conv_weight_gradient,
     "winograd_weights": winograd_weights,
     "winograd_weight_gradient": winograd_weight_gradient,
     "winograd_forward": winograd_forward,

@@ -23,12 +23,10 @@ CONVOLUTION = [
         edit(nn.Conv2d, "_add_gradients", "self.weight.grad += ", "self.weight.grad[...] = "),
     ),
     Mutant(
-        "Conv2d: the gradient of the weight with its two kinds of channels exchanged",
+        "Conv2d: the gradient of the weight turned around",
         nn.Conv2d,
         "derivative",
-        edit(
-            nn.Conv2d, "_unpacked", "dw.reshape(G * T, large, small)", "dw.reshape(G * T, small, large).swapaxes(1, 2)"
-        ),
+        edit(nn.Conv2d, "_weight_gradient", "gradient.reshape(self", "gradient[..., ::-1].reshape(self"),
     ),
     Mutant(
         "Conv2d: no gradient of the bias",

@@ -36,6 +36,7 @@ MUTANTS = [
         edit_jit_helper("conv_backward_weight", "_add_outputs", "g * C : g * C + C", ":C"),
     ),
     mutant("conv_backward_weight", "all parts see what the first sees", "table[start:end]", "table[: end - start]"),
+    mutant("conv_weight_gradient", "the last part only", "i > 0", "False"),
     mutant("depthwise_forward", "without the bias", "at(shift, 0, c) if b.size else at(zero, 0, 0)", "at(zero, 0, 0)"),
     mutant("depthwise_backward_weight", "the last outputs only", "dw[:, first:last] = 0\n    for p in", "for p in"),
     mutant("max_pool_forward", "NaN is passed over", " or np.isnan(values[j])", ""),

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from minigrad.kernels.jit._jit import jit
-from minigrad.kernels.jit._product import copy_columns, product, tiles_into
+from minigrad.kernels.jit._product import copy_columns, product, tiles_into, transpose_into
 from minigrad.kernels.jit._stack import room
 from minigrad.kernels.jit._tile import ROWS, VECTOR_BYTES, VECTORS, at, scratch
 
@@ -23,6 +23,7 @@ GATHERED = 512  # rows of memory for them: BLOCK rows of 256 numbers of float32
 DEPTH = 1024  # of a sum taken at a time: so much of the weights lies in the second cache
 CHANNELS = 512  # and of these so many
 LONG = 256  # of a sum over outputs taken at a time
+TOGETHER, OUTPUTS = 8, 32  # channels and outputs whose weights' gradients are turned at a time
 
 
 @jit(inline="always")
@@ -230,3 +231,20 @@ def _add_products(x: Array, dy: Array, table: Array, first: int, last: int, dw: 
             _weight_gradient(VECTORS, x, dy[:, :, k:end], table, first, last, dw[:, k:end])
         else:
             _weight_gradient(1, x, dy[:, :, k:end], table, first, last, dw[:, k:end])
+
+
+@jit()
+def conv_weight_gradient(dw: Array, first: int, last: int, target: Array) -> None:
+    """target[g Kg + k, c, t] = the sum over parts i of dw[i, g, t Cg + c, k]: the gradient in the form of the weights.
+
+    That for the channels [first, last), which are the Cg of all groups; dw (parts, G, T Cg, Kg), target (G Kg, Cg, T).
+    """
+    K, (_, C, T), rows = dw.shape[3], target.shape, target.reshape(len(target), -1)
+    for start in range(first, last, TOGETHER):
+        for k in range(0, K, OUTPUTS):
+            width = min(OUTPUTS, K - k)
+            for channel in range(start, min(start + TOGETHER, last)):
+                g, c = divmod(channel, C)
+                for i in range(len(dw)):
+                    taps = dw[i, g].reshape(T, C, K)[:, c, k:]
+                    transpose_into(taps, T, width, i > 0, at(rows, g * K + k, c * T))

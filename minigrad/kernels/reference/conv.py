@@ -44,3 +44,16 @@ def conv_backward_weight(x: Array, dy: Array, table: Array, first: int, last: in
         rows = np.moveaxis(dy[part].reshape(-1, G, Kg), 1, 0)
         sums[i] = _seen_by_group(x, table[part], G).swapaxes(1, 2) @ rows
     dw.reshape(-1, Kg)[first:last] = sums.reshape(-1, Kg)[first:last]
+
+
+def conv_weight_gradient(dw: Array, first: int, last: int, target: Array) -> None:
+    """target[g Kg + k, c, t] = the sum over parts i of dw[i, g, t Cg + c, k]: the gradient in the form of the weights.
+
+    That for the channels [first, last), which are the Cg of all groups; dw (parts, G, T Cg, Kg), target (G Kg, Cg, T).
+    """
+    G, (_, C, T) = dw.shape[1], target.shape
+    by_tap = dw.sum(axis=0).reshape(G, T, C, -1)
+    by_group = target.reshape(G, -1, C, T)
+    for channel in range(first, last):
+        g, c = divmod(channel, C)
+        by_group[g, :, c] = by_tap[g, :, c].T
