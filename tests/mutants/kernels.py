@@ -50,7 +50,7 @@ MUTANTS = [
         CHECK,
         edit_jit_helper("winograd_weights", "_spread_weights", "kernel[::-1] if turned", "kernel if turned"),
     ),
-    mutant("winograd_weight_gradient", "the taps turned around", "taps[t, j]", "taps[8 - t, j]"),
+    mutant("winograd_weight_gradient", "the last part only", "part > 0", "False"),
     mutant("winograd_forward", "one panel for all", "u[panel, place]", "u[0, place]"),
     mutant("winograd_input", "one patch for all", "patches[q]", "patches[0]"),
     mutant("winograd_of_few", "the last channels only", "c > 0", "False"),
