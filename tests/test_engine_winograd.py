@@ -95,9 +95,9 @@ def kernels_of(layer: nn.Conv2d, images: int) -> set[str]:
 
 
 def test_where_patches_are_taken() -> None:
-    from minigrad.engine.winograd import MOST_VECTORS, vector_width
+    from minigrad.engine.winograd import MOST_VECTORS, ROWS, unit, vector_width
 
-    too_many = (MOST_VECTORS + 1) * vector_width(np.float32)
+    too_many, too_narrow = (MOST_VECTORS + 1) * vector_width(np.float32), unit(np.float32) // 2
     layer = nn.Conv2d(64, 32, 3, padding=1, rng=0)
     assert {"winograd_forward", "winograd_backward_weight"} <= kernels_of(layer, 8)
     others = [
@@ -106,9 +106,9 @@ def test_where_patches_are_taken() -> None:
         (nn.Conv2d(64, 64, 3, groups=2, rng=0), 8),
         (nn.Conv2d(64, 32, 5, padding=2, rng=0), 8),
         (nn.Conv2d(64, 31, 3, rng=0), 8),
-        (nn.Conv2d(8, 32, 3, rng=0), 8),
+        (nn.Conv2d(too_narrow, 32, 3, rng=0), 8),
         (nn.Conv2d(too_many, 32, 3, rng=0), 8),
-        (layer, 7),
+        (layer, ROWS - 1),
     ]
     for other, images in others:
         assert not any(name.startswith("winograd") for name in kernels_of(other, images)), other
