@@ -114,6 +114,14 @@ def test_where_patches_are_taken() -> None:
         assert not any(name.startswith("winograd") for name in kernels_of(other, images)), other
 
 
+def test_few_patches_of_any_number_of_channels() -> None:
+    from minigrad.engine.winograd import MOST_VECTORS, vector_width
+
+    many = nn.Conv2d((MOST_VECTORS + 2) * vector_width(np.float32), 64, 3, padding=1, rng=0)
+    assert "winograd_of_few" in kernels_of(many, 8)
+    assert "conv_forward" in kernels_of(many, 40)
+
+
 def test_many_patches_share_transformed_weights() -> None:
     assert "winograd_forward" in kernels_of(nn.Conv2d(96, 128, 3, padding=1, rng=0), 33)
 

@@ -1,5 +1,6 @@
 """Convolutions of 3 x 3 with stride 1 patch by patch: 36 products for 16 outputs in place of 144 (Winograd)."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from minigrad.nn.conv import Convolution
 from minigrad.nn.windows import Lengths, Windows, table_of
 
 PLACES = 36  # products of a patch
-MOST_VECTORS = 32  # of channels: for more of them there is no room
+MOST_VECTORS = 32  # of channels: for more of them there is room for few patches only
 MOST_FOR_GRADIENT = 256  # channels, beyond which the weights' gradient is faster tap by tap
 PARTS = 8  # of a weights' gradient at most,
 ELEMENTS = 8192  # and of all of them together, each of PLACES numbers: about the second cache
@@ -21,15 +22,30 @@ ELEMENTS = 8192  # and of all of them together, each of PLACES numbers: about th
 
 def fits(layer: Convolution, windows: Windows, pixels: Memory) -> bool:
     """Return whether a convolution has this form, images to fill tiles, and channels to fill them without a rest."""
-    vector = unit(pixels.dtype)
+    N, channels, vector = pixels.shape[1], (layer.in_channels, layer.out_channels), unit(pixels.dtype)
     return (
         windows.kernel == (3, 3)
         and windows.stride == windows.step == (1, 1)
         and layer.groups == 1
         and not layer.transposed
-        and pixels.shape[1] >= ROWS
-        and all(n % vector == 0 and n <= MOST_VECTORS * vector for n in (layer.in_channels, layer.out_channels))
+        and N >= ROWS
+        and all(n % vector == 0 for n in channels)
+        and (
+            max(channels) <= MOST_VECTORS * vector
+            or all(are_few(N * patches_in(n), channels, pixels.dtype) for n in (windows.outputs, windows.lengths))
+        )
     )
+
+
+def are_few(rows: int, channels: tuple[int, int], dtype: Any) -> bool:
+    """Return whether weights cost less to transform where they are used, for so many rows, than to write and read."""
+    wide = WIDE * vector_width(dtype)
+    return rows <= FEW and math.prod(channels) > ELEMENTS and all(n % wide == 0 for n in channels)
+
+
+def patches_in(lengths: Lengths) -> int:
+    """Return how many patches of 4 x 4 cover an image."""
+    return math.prod(-(-n // 4) for n in lengths)
 
 
 def vector_width(dtype: Any) -> int:
@@ -74,11 +90,10 @@ class Patches(Taps):
         self._emit(dy, True, np.zeros(dx.shape[2], dx.dtype), patches, dx)
 
     def _emit(self, x: Memory, turned: bool, bias: Array, patches: tuple[Array, Array], y: Memory) -> None:
-        """Emit y. For few patches of many channels it costs less to transform weights than to read them so."""
         b, (_, N, C), K = self.b, x.shape, y.shape[2]
         width, rows, products = panel_width(K, x.dtype), len(patches[0]) * N, self._products(patches[0])
         w = self.layer.weight.data.reshape(*self.layer.weight.shape[:2], 9)
-        if rows <= FEW and C * K > ELEMENTS and width == WIDE * vector_width(x.dtype):
+        if are_few(rows, (C, K), x.dtype):
             v = b.buffer((PLACES, rows * C + vector_width(x.dtype)), x.dtype, "v")
             b.emit("winograd_input", x, patches[0], v, over=rows, grain=ROWS, work=v.size)
             of_few = v, w, turned, bias, patches[1], False, y
