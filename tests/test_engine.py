@@ -289,7 +289,8 @@ def test_a_native_call_allocates_nothing(threads: int, most: int) -> None:
     """In Numba's memory, where arrays of kernels would be: however many steps, and whatever is in them.
 
     One object stands for the array in which threads meet, for each call from Python of the loop over instructions; the
-    threads of a team call theirs anew when they have slept.
+    threads of a team call theirs anew when they have looked in vain for some 200 us, which on a busy machine is often:
+    so the least of some calls counts, in which an allocation at each step would show as well.
     """
     from numba.core.runtime import _nrt_python, rtsys
 
@@ -299,9 +300,12 @@ def test_a_native_call_allocates_nothing(threads: int, most: int) -> None:
         step = compiled(batch_size=4)
         step.epoch(x, y)
         for count in (10, 1000):
-            before = rtsys.get_allocation_stats().alloc
-            step.epoch(x, y, np.arange(4 * count) % 40)
-            assert 0 < rtsys.get_allocation_stats().alloc - before <= most
+            made = []
+            for _ in range(5):
+                before = rtsys.get_allocation_stats().alloc
+                step.epoch(x, y, np.arange(4 * count) % 40)
+                made.append(rtsys.get_allocation_stats().alloc - before)
+            assert 0 < min(made) <= most
 
 
 @needs_engine
