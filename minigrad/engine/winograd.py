@@ -32,7 +32,10 @@ def fits(layer: Convolution, windows: Windows, pixels: Memory) -> bool:
         and all(n % vector == 0 for n in channels)
         and (
             max(channels) <= MOST_VECTORS * vector
-            or all(are_few(N * patches_in(n), channels, pixels.dtype) for n in (windows.outputs, windows.lengths))
+            or all(
+                are_few(N * math.prod(patches_along(lengths)), channels, pixels.dtype)
+                for lengths in (windows.outputs, windows.lengths)
+            )
         )
     )
 
@@ -43,9 +46,9 @@ def are_few(rows: int, channels: tuple[int, int], dtype: Any) -> bool:
     return rows <= FEW and math.prod(channels) > ELEMENTS and all(n % wide == 0 for n in channels)
 
 
-def patches_in(lengths: Lengths) -> int:
-    """Return how many patches of 4 x 4 cover an image."""
-    return math.prod(-(-n // 4) for n in lengths)
+def patches_along(lengths: Lengths) -> Lengths:
+    """Return how many patches of 4 x 4 cover an image, along each axis."""
+    return tuple(-(-n // 4) for n in lengths)
 
 
 def vector_width(dtype: Any) -> int:
@@ -66,7 +69,7 @@ def panel_width(channels: int, dtype: Any) -> int:
 
 def patches_of(lengths: Lengths, outputs: Lengths, start: Lengths) -> tuple[Array, Array]:
     """Return the pixels that each patch of 4 x 4 outputs sees, the first from pixel `start` on, and the outputs."""
-    count = tuple(-(-n // 4) for n in outputs)
+    count = patches_along(outputs)
     seen = Windows(lengths, count, (6, 6), (4, 4), start, (1, 1))
     return table_of(seen), table_of(Windows(outputs, count, (4, 4), (4, 4), (0, 0), (1, 1)))
 

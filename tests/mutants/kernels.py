@@ -5,8 +5,9 @@ from tests.mutants.mutant import Mutant, edit_jit, edit_jit_helper
 CHECK = "jit equals reference"
 
 
-def mutant(kernel: str, mistake: str, old: str, new: str) -> Mutant:
-    return Mutant(f"{kernel}: {mistake}", kernel, CHECK, edit_jit(kernel, old, new))
+def mutant(kernel: str, mistake: str, old: str, new: str, helper: str | None = None) -> Mutant:
+    patch = edit_jit_helper(kernel, helper, old, new) if helper else edit_jit(kernel, old, new)
+    return Mutant(f"{kernel}: {mistake}", kernel, CHECK, patch)
 
 
 MUTANTS = [
@@ -29,11 +30,8 @@ MUTANTS = [
     ),
     mutant("conv_forward", "without the bias", "bias, target = b[g * K : g * K + K]", "bias, target = b[:0]"),
     mutant("conv_forward", "all groups see the channels of the first", "g * C : g * C + C", ":C"),
-    Mutant(
-        "conv_backward_weight: all groups see the channels of the first",
-        "conv_backward_weight",
-        CHECK,
-        edit_jit_helper("conv_backward_weight", "_add_outputs", "g * C : g * C + C", ":C"),
+    mutant(
+        "conv_backward_weight", "all groups see the channels of the first", "g * C : g * C + C", ":C", "_add_outputs"
     ),
     mutant("conv_backward_weight", "all parts see what the first sees", "table[start:end]", "table[: end - start]"),
     mutant("conv_weight_gradient", "the last part only", "i > 0", "False"),
@@ -44,12 +42,7 @@ MUTANTS = [
     mutant("max_pool_backward", "`=` for `+=`", "target[j] += ", "target[j] = "),
     mutant("window_sums", "`=` for `+=`", "target[j] += ", "target[j] = "),
     mutant("scale_channels", "the first image's factors for all", "factors[j]", "factors[j % x.shape[2]]"),
-    Mutant(
-        "winograd_weights: not turned around",
-        "winograd_weights",
-        CHECK,
-        edit_jit_helper("winograd_weights", "_spread_weights", "kernel[::-1] if turned", "kernel if turned"),
-    ),
+    mutant("winograd_weights", "not turned around", "kernel[::-1] if turned", "kernel if turned", "_spread_weights"),
     mutant("winograd_weight_gradient", "the last part only", "part > 0", "False"),
     mutant("winograd_forward", "one panel for all", "u[panel, place]", "u[0, place]"),
     mutant("winograd_input", "one patch for all", "patches[q]", "patches[0]"),
