@@ -156,7 +156,8 @@ def test_weights_are_wanted(capsys):
 
 def test_no_weights_there(tmp_path, capsys):
     assert finetune(tmp_path / "new", tmp_path / "nothing.pth", "--model", "mlp") == 1
-    assert one_line(capsys.readouterr().err).endswith("nothing.pth: no such file\n")
+    message = one_line(capsys.readouterr().err)
+    assert message.endswith("nothing.pth, and no weights of that name; none are known\n")
     (tmp_path / "folder").mkdir()
     assert finetune(tmp_path / "new", tmp_path / "folder") == 1
     assert "config.json: no such file; want a folder that `minigrad train` wrote" in one_line(capsys.readouterr().err)

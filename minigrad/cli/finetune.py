@@ -5,7 +5,7 @@ from pathlib import Path
 
 from minigrad.cli import parser as kinds
 from minigrad.cli.parser import Commands, Parser, add_command
-from minigrad.cli.train import STRUCTURE, add_data, add_dataset, add_model, add_run, add_training, start
+from minigrad.cli.train import STRUCTURE, add_data, add_dataset, add_model, add_run, add_training, given, start
 from minigrad.models import PRETRAINED
 
 EXAMPLE = """\
@@ -79,9 +79,8 @@ def _add_transfer(parser: Parser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Load, train, measure, write and say what came out."""
     if Path(args.weights).is_dir():
-        given = [name for name in STRUCTURE if getattr(args, name) != args.parser.get_default(name)]
-        if given:
-            args.parser.error(f"argument --{given[0].replace('_', '-')}: {args.weights} says it itself")
+        for name in given(args, ("model", *STRUCTURE)):
+            args.parser.error(f"argument {kinds.flag(name)}: {args.weights} says it itself")
     elif args.model is None:
         args.parser.error("argument --model: wanted where --weights is not the folder of a run")
     if args.head_dropout and not args.head_hidden:

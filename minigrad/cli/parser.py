@@ -49,6 +49,15 @@ def add_command(
     return parser
 
 
+def flag(name: str) -> str:
+    """Return an option as it is typed.
+
+    >>> flag("batch_norm")
+    '--batch-norm'
+    """
+    return f"--{name.replace('_', '-')}"
+
+
 def _kind(convert: Callable[[str], Any], fits: Callable[[Any], bool], want: str) -> Callable[[str], Any]:
     def parse(text: str) -> Any:
         try:

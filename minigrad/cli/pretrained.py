@@ -28,12 +28,15 @@ def pretrained_model(options: Options, data: ArrayDataset) -> tuple[Config, nn.M
     if path.is_dir():
         before = Config.load(path / CONFIG)
         state = read_weights(path / (BEST if (path / BEST).is_file() else MODEL))
-        options = options | {name: before.options[name] for name in STRUCTURE}
+        options = options | {name: before.options[name] for name in ("model", *STRUCTURE)}
         known = {name: value for name, value in before.model.items() if name not in ("classes", "head")}
         seen = [before.channels or before.shape[0], *(before.size or before.shape[1:])]
     else:
         named = models.PRETRAINED.get(options["model"], {}).get(options["weights"])
-        state = read_weights(_fetched(named) if named else path)
+        try:
+            state = read_weights(models.weights_path(options["model"], options["weights"]))
+        except models.WeightsError as error:
+            raise CommandError(f"--weights: {error}") from None
         known = stem_of(options["model"], state)
         seen = [known.get("in_channels", shape[0]), *shape[1:]]
         if named:
@@ -53,13 +56,6 @@ def pretrained_model(options: Options, data: ArrayDataset) -> tuple[Config, nn.M
     except ValueError as error:
         raise CommandError(f"--weights {path}: {error}") from None
     return config, model
-
-
-def _fetched(named: models.Pretrained) -> Path:
-    try:
-        return models.fetch(named)
-    except models.WeightsError as error:
-        raise CommandError(f"--weights: {error}") from None
 
 
 def read_weights(path: Path) -> State:

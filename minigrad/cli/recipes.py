@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from minigrad.cli.parser import Commands, add_command
+from minigrad.cli.parser import Commands, add_command, flag
 
 
 @dataclass(frozen=True)
@@ -110,11 +110,11 @@ def as_options(settings: Mapping[str, Any]) -> str:
     >>> as_options({"hidden": [512, 256], "batch_norm": True, "lr": 0.001})
     '--hidden 512 256 --batch-norm --lr 0.001'
     """
-    return " ".join(_as_option(f"--{name.replace('_', '-')}", value) for name, value in settings.items())
+    return " ".join(_as_option(flag(name), value) for name, value in settings.items())
 
 
-def _as_option(flag: str, value: Any) -> str:
+def _as_option(option: str, value: Any) -> str:
     if isinstance(value, bool):
-        return flag if value else flag.replace("--", "--no-", 1)
+        return option if value else option.replace("--", "--no-", 1)
     values = value if isinstance(value, list) else [value]
-    return " ".join([flag, *map(str, values)])
+    return " ".join([option, *map(str, values)])

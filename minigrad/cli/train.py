@@ -1,6 +1,7 @@
 """`minigrad train`: its options, and the order of what it does."""
 
 import argparse
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,15 @@ OPTIMIZERS: dict[str, type[optim.Optimizer]] = {
     "rmsprop": optim.RMSprop,
     "adagrad": optim.Adagrad,
 }
-STRUCTURE = ("model", "hidden", "activation", "batch_norm", "dropout", "filters", "kernel_size")
+# Which models take the options of their structure.
+STRUCTURE = {
+    "hidden": ("mlp", "cnn"),
+    "activation": ("mlp",),
+    "batch_norm": ("mlp",),
+    "dropout": ("mlp", "cnn", "vgg"),
+    "filters": ("cnn", "vgg"),
+    "kernel_size": ("cnn",),
+}
 WITH_MOMENTUM = ("sgd", "rmsprop")
 SCHEDULES = ("constant", "cosine", "one-cycle", "step")
 LEARNING_RATES = {"sgd": 0.1, "adagrad": 0.01}  # of the others: 0.001
@@ -58,7 +67,7 @@ def add_dataset(parser: Parser) -> None:
 
 
 def add_model(group: Any, default: str | None) -> None:
-    """Add the options that say what the model is, all in STRUCTURE, to a group of options."""
+    """Add the options that say what the model is, --model and those of STRUCTURE, to a group of options."""
     yes_no = argparse.BooleanOptionalAction
     group.add_argument(
         "--model", choices=tuple(MODELS), default=default, metavar="NAME", help=f"one of {', '.join(MODELS)}"
@@ -196,8 +205,16 @@ def start(args: argparse.Namespace, begin: Any) -> int:
     return 0
 
 
+def given(args: argparse.Namespace, names: Iterable[str]) -> list[str]:
+    """Return those of the options that have another value than their default."""
+    return [name for name in names if getattr(args, name) != args.parser.get_default(name)]
+
+
 def check(args: argparse.Namespace) -> None:
     """Exit where options contradict each other."""
+    for name in given(args, STRUCTURE):
+        if args.model not in STRUCTURE[name]:
+            args.parser.error(f"argument {kinds.flag(name)}: of {', '.join(STRUCTURE[name])}, not of {args.model}")
     if args.momentum and args.optimizer not in WITH_MOMENTUM:
         args.parser.error(f"argument --momentum: {args.optimizer} has none, only {' and '.join(WITH_MOMENTUM)}")
     if args.augment and CATALOG[args.dataset].augmentation is None:

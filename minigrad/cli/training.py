@@ -14,7 +14,7 @@ from minigrad.cli.info import versions
 from minigrad.cli.measure import measure, require_threads
 from minigrad.cli.report import Result, final_text, opening_text, write_pictures
 from minigrad.cli.run_folder import CHECKPOINT, CONFIG, HISTORY, METRICS, MODEL, Config, load_parts, write_json
-from minigrad.cli.train import OPTIMIZERS
+from minigrad.cli.train import OPTIMIZERS, STRUCTURE
 from minigrad.data import ArrayDataset, Loader
 from minigrad.data.catalog import source
 from minigrad.io import save_state
@@ -112,22 +112,20 @@ def model_arguments(options: Options, shape: tuple[int, ...], classes: int) -> d
     {'classes': 10, 'in_channels': 1}
     """
     kind = options["model"]
+    structure = {
+        name: options[name] for name, takers in STRUCTURE.items() if kind in takers and options[name] is not None
+    }
     if kind == "mlp":
-        given = _given(options, "hidden", "activation", "batch_norm", "dropout")
-        return {"in_features": prod(shape), "classes": classes, "hidden": [256]} | given
+        return {"in_features": prod(shape), "classes": classes, "hidden": [256]} | structure
     channels, height, width = shape
     sizes = {"classes": classes, "in_channels": channels}
     if kind == "cnn":
         if height != width:
             raise CommandError(f"--model cnn: want images as wide as high, got {height} x {width} pixels")
-        return sizes | {"image_size": height} | _given(options, "filters", "kernel_size", "hidden", "dropout")
-    if kind == "vgg":
-        return sizes | _given(options, "filters", "dropout")
-    return sizes | ({"small_images": True} if kind in ("resnet18", "resnet34") else {})
-
-
-def _given(options: Options, *names: str) -> dict[str, Any]:
-    return {name: options[name] for name in names if options[name] is not None}
+        sizes["image_size"] = height
+    if kind in ("resnet18", "resnet34"):
+        sizes["small_images"] = True
+    return sizes | structure
 
 
 def mean_and_deviation(images: np.ndarray[Any, Any]) -> tuple[float, float]:

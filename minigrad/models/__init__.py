@@ -6,7 +6,7 @@ from minigrad.models.perceptron import ACTIVATIONS, mlp
 from minigrad.models.resnet import BasicBlock, ResNet, resnet18, resnet20, resnet34
 from minigrad.models.transfer import freeze_backbone, head_name, layer_groups, replace_head
 from minigrad.models.vgg import vgg
-from minigrad.models.weights import PRETRAINED, Pretrained, WeightsError, fetch
+from minigrad.models.weights import PRETRAINED, Pretrained, WeightsError, weights_path
 
 __all__ = [
     "ACTIVATIONS",
@@ -19,7 +19,6 @@ __all__ = [
     "WeightsError",
     "cnn",
     "efficientnet_lite0",
-    "fetch",
     "freeze_backbone",
     "head_name",
     "layer_groups",
@@ -29,4 +28,5 @@ __all__ = [
     "resnet20",
     "resnet34",
     "vgg",
+    "weights_path",
 ]

@@ -87,11 +87,7 @@ def load_weights(model: M, network: str, weights: FilePath | None) -> M:
     """
     if weights is None:
         return model
-    known = PRETRAINED[network]
-    name = str(weights)
-    if name not in known and not Path(name).is_file():
-        raise WeightsError(f"{network}: no file {name}, and no weights of that name; known are {', '.join(known)}")
-    path = fetch(known[name]) if name in known else Path(name)
+    path = weights_path(network, weights)
     state = load_torch(path)
     if not isinstance(state, Mapping):
         raise WeightsError(f"{path}: want arrays by name, got a {type(state).__name__}")
@@ -103,6 +99,21 @@ def load_weights(model: M, network: str, weights: FilePath | None) -> M:
             f"For other classes: models.replace_head(models.{network}(weights=...), number of classes)"
         ) from error
     return model
+
+
+def weights_path(network: str, weights: FilePath) -> Path:
+    """Return the path of weights: a file, or a name that the network has in `PRETRAINED`, fetched where needed.
+
+    Raises:
+        WeightsError: if there is no such file or name, or it cannot be fetched.
+    """
+    name, known = str(weights), PRETRAINED.get(network, {})
+    if name in known:
+        return fetch(known[name])
+    if not Path(name).is_file():
+        names = f"known are {', '.join(known)}" if known else "none are known"
+        raise WeightsError(f"{network}: no file {name}, and no weights of that name; {names}")
+    return Path(name)
 
 
 def fetch(wanted: Pretrained) -> Path:
