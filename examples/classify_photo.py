@@ -2,9 +2,8 @@
 
 python examples/classify_photo.py [PHOTO ...] [--weights FILE] [--names FILE]
 
-Without a photograph: the two of scikit-learn, a palace (class 698) and a daisy (985), if that is installed. Pillow reads
-and resizes them.
-Classes come by their numbers, unless a file has their 1000 names, one a line.
+Without a photograph: the two of scikit-learn, if it is installed, a palace (class 698) and a daisy (985). Pillow reads
+and resizes them. Classes come by their numbers, unless a file has their 1000 names, one a line.
 """
 
 import argparse

@@ -35,6 +35,7 @@ class KernelCase:
 
 
 KERNELS = [KernelCase(name, planted=planted) for name in ARGUMENTS for planted in ((), SPECIAL)]
+KERNELS.append(KernelCase("depthwise_backward_weight", (7, 1, 2, 5), 1, 10.0))  # sums of 470 products
 
 # Sizes around the widths of vector registers: 4, 8 and 16 numbers.
 LENGTHS = st.sampled_from([1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 64, 65])
