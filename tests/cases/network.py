@@ -163,8 +163,8 @@ def output_shape(layer: Layer, shape: Shape) -> Shape | None:
         case (("BatchNorm1d" | "BatchNorm2d"), (channels,)):
             fits = (len(shape) == 4) == (layer.kind == "BatchNorm2d")
             return shape if fits and shape[1] == channels else None
-        case "GroupNorm", (_, channels):
-            return shape if shape[1] == channels else None  # without weights PyTorch does not ask
+        case "GroupNorm", (groups, channels):  # without weights PyTorch does not ask
+            return shape if shape[1] == channels and math.prod(shape) > groups else None
         case "PReLU", (slopes,):
             return shape if slopes in (1, shape[1]) else None
         case "LayerNorm", (last,):
