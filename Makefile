@@ -35,7 +35,7 @@ test-nojit: test-compiled  ## run all tests on kernels as plain Python, whose bo
 		--cov minigrad --cov-append --cov-fail-under=95 --ignore tests/test_mutants.py $(COMPILED:%=--ignore=%) tests
 
 test-plain: .venv-plain/test  ## run all tests where Numba is not installed
-	$(ONE_THREAD) $(PLAIN)/$(PYTEST) --ignore minigrad/kernels/jit minigrad tests
+	$(ONE_THREAD) $(PLAIN)/$(PYTEST) --ignore minigrad/kernels/jit --ignore minigrad/engine minigrad tests
 
 # Each of two processors searches so long; with what follows that makes an hour.
 PROOF_MINUTES ?= 20

@@ -21,7 +21,7 @@ def modules_of(package: ModuleType) -> Iterator[ModuleType]:
             try:
                 yield importlib.import_module(info.name)
             except ModuleNotFoundError as error:
-                if HAS_NUMBA or error.name not in ("llvmlite", "numba"):
+                if HAS_NUMBA or str(error.name).split(".")[0] not in ("llvmlite", "numba"):
                     raise
 
 

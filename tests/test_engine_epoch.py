@@ -8,7 +8,6 @@ import pytest
 import minigrad
 from minigrad import data, nn, optim
 from minigrad.engine import TrainingStep
-from minigrad.engine import step as engine_step
 from tests.backend import needs_engine
 from tests.cases.schedule import SCHEDULES, ScheduleCase
 from tests.engine_runs import programs_of
@@ -187,7 +186,7 @@ def test_threads_augment_alike(threads: int, monkeypatch: pytest.MonkeyPatch) ->
     x, y = rng.integers(0, 256, (MANY, 1, 40, 50), np.uint8), rng.integers(0, 5, MANY)
     augment, losses = data.Augmentation(0.5, 2, 20, 0.5), []
     for count in (1, threads):
-        monkeypatch.setattr(engine_step, "get_num_threads", lambda count=count: count)
+        monkeypatch.setattr("minigrad.engine.step.get_num_threads", lambda count=count: count)
         step = compiled(nn.Sequential(nn.Flatten(), nn.Linear(2000, 5, rng=0)), batch_size=8)
         losses.append([step.epoch(x, y, augment=augment, number=epoch) for epoch in range(2)])
         assert len(programs_of(step)) == 2  # none for each epoch, nor for each augmentation

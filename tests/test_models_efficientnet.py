@@ -123,6 +123,7 @@ def test_keys_and_shapes_are_the_files(weights: Path) -> None:
 
 @needs_weights
 @slow_in_python
+@pytest.mark.filterwarnings("ignore:EfficientNetLite.compiled. Numba is not installed")
 def test_a_palace_and_a_daisy(
     weights: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -28,7 +28,7 @@ data.mnist, data.fashion_mnist = part_of(data.mnist), part_of(data.fashion_mnist
 
 def run(*arguments: str, folder: Path = ROOT) -> str:
     result = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, cwd=folder)
-    assert result.returncode == 0, result.stderr
+    assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
 
 
@@ -44,6 +44,13 @@ def test_import_loads_nothing_heavy() -> None:
 def test_subpackages_load_nothing_heavy(name: str) -> None:
     code = f"import minigrad.{name}, sys; print(*sys.modules)"
     assert not set(run("-c", code).split()) & {"numba", "scipy", "matplotlib", "rich", "torch", "safetensors", "pooch"}
+
+
+def test_all_tests_are_found_without_numba() -> None:
+    """Those of `make test-plain`, which is not for every day, by its arguments."""
+    code = "import pytest, sys; sys.modules.update(numba=None, llvmlite=None); sys.exit(pytest.main(sys.argv[1:]))"
+    (arguments,) = re.findall(r"\$\(PLAIN\)/\$\(PYTEST\)(.*)", (ROOT / "Makefile").read_text())
+    assert "test_networks.py" in run("-c", code, "--collect-only", "-q", "--doctest-modules", *arguments.split())
 
 
 def test_attributes_are_found_or_named() -> None:
