@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.backend import fewer
+from tests.backend import fewer, needs_engine
 from tests.datasets import require
 
 ROOT = Path(__file__).parents[1]
@@ -46,6 +46,7 @@ def test_subpackages_load_nothing_heavy(name: str) -> None:
     assert not set(run("-c", code).split()) & {"numba", "scipy", "matplotlib", "rich", "torch", "safetensors", "pooch"}
 
 
+@needs_engine  # the other kernels have nothing to add
 def test_all_tests_are_found_without_numba() -> None:
     """Those of `make test-plain`, which is not for every day, by its arguments."""
     code = "import pytest, sys; sys.modules.update(numba=None, llvmlite=None); sys.exit(pytest.main(sys.argv[1:]))"
