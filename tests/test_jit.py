@@ -1,5 +1,6 @@
 """The decorator of compiled kernels: what it keeps on disk."""
 
+import shutil
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -23,19 +24,19 @@ def sigmoid(x: np.ndarray, y: np.ndarray) -> None:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty cache; and the JIT is on, whatever the environment says."""
-    monkeypatch.setenv("MINIGRAD_CACHE", str(tmp_path))
+    monkeypatch.setenv("MINIGRAD_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(numba.config, "DISABLE_JIT", 0)
     _jit.cache_directory.cache_clear()
-    yield tmp_path
+    yield tmp_path / "cache"
     _jit.cache_directory.cache_clear()
 
 
-def hits_of_a_new_process() -> int:
+def hits_of_a_new_process(dtype: Any = np.float64) -> int:
     """Decorate anew, as a process that starts does, run it, and return how often the cache had what was wanted."""
     compiled: Any = _jit.jit()(sigmoid)
-    x, y = np.array([-3.0, 0.0, 2.0]), np.zeros(3)
+    x, y = np.array([-3.0, 0.0, 2.0], dtype), np.zeros(3, dtype)
     compiled(x, y)
-    np.testing.assert_allclose(y, 1 / (1 + np.exp(-x)), rtol=1e-15)
+    np.testing.assert_allclose(y, 1 / (1 + np.exp(-x)), rtol=4 * np.finfo(dtype).eps)
     return sum(compiled.stats.cache_hits.values())
 
 
@@ -43,10 +44,18 @@ def test_compiled_once(folder: Path) -> None:
     assert [hits_of_a_new_process(), hits_of_a_new_process()] == [0, 1]
 
 
-@pytest.mark.parametrize("suffix", ["nbi", "nbc"])
-def test_a_damaged_cache_is_written_anew(suffix: str, folder: Path) -> None:
+def test_processes_that_compile_at_the_same_time_keep_what_each_compiled(folder: Path, tmp_path: Path) -> None:
+    """Neither has seen the other's files, and writes where it would if it were alone."""
+    hits_of_a_new_process(np.float32)
+    shutil.move(folder, tmp_path / "other")
+    hits_of_a_new_process(np.float64)
+    shutil.copytree(tmp_path / "other", folder, dirs_exist_ok=True)
+    assert [hits_of_a_new_process(np.float32), hits_of_a_new_process(np.float64)] == [1, 1]
+
+
+def test_a_damaged_cache_is_written_anew(folder: Path) -> None:
     hits_of_a_new_process()
-    (path,) = folder.rglob(f"*.{suffix}")
+    (path,) = folder.rglob("*.nb*")
     path.write_bytes(path.read_bytes()[:20])
     assert [hits_of_a_new_process(), hits_of_a_new_process()] == [0, 1]
 
@@ -55,13 +64,12 @@ def test_a_cache_that_cannot_be_written_keeps_nothing(folder: Path, monkeypatch:
     def refuse(*arguments: object) -> None:
         raise PermissionError("read-only")
 
-    monkeypatch.setattr(_jit.FunctionCache, "save_overload", refuse)
+    monkeypatch.setattr(_jit, "atomic_path", refuse)
     assert [hits_of_a_new_process(), hits_of_a_new_process()] == [0, 0]
 
 
 def test_without_a_place_to_keep_them_kernels_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (folder / "file").write_text("not a folder")
-    monkeypatch.setenv("MINIGRAD_CACHE", str(folder / "file"))
+    folder.write_text("not a folder")
     with pytest.warns(UserWarning, match="cannot write into .*MINIGRAD_CACHE") as warnings:
         assert [hits_of_a_new_process(), hits_of_a_new_process()] == [0, 0]
     assert len(warnings) == 1

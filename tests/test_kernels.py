@@ -93,13 +93,12 @@ print(cache_directory(), nn.ReLU()(np.ones(1)))
 def test_corrupt_cache_is_no_error(tmp_path: Path) -> None:
     code = "import numpy as np; from minigrad import nn; print(nn.ReLU()(np.ones(1)))"
     assert run(code, MINIGRAD_CACHE=str(tmp_path), NUMBA_DISABLE_JIT="0") == "[1.]"
-    for suffix in ("nbi", "nbc"):
-        (path,) = tmp_path.rglob(f"*.{suffix}")
-        whole = path.read_bytes()
-        for damaged in (b"", whole[: len(whole) // 2], bytes(len(whole))):
-            path.write_bytes(damaged)
-            assert run(code, MINIGRAD_CACHE=str(tmp_path), NUMBA_DISABLE_JIT="0") == "[1.]"
-            assert next(tmp_path.rglob(f"*.{suffix}")).stat().st_size > len(damaged) / 2  # written anew
+    (path,) = tmp_path.rglob("*.nb*")
+    whole = path.read_bytes()
+    for damaged in (b"", whole[: len(whole) // 2], bytes(len(whole))):
+        path.write_bytes(damaged)
+        assert run(code, MINIGRAD_CACHE=str(tmp_path), NUMBA_DISABLE_JIT="0") == "[1.]"
+        assert path.read_bytes().endswith(whole[-8:])  # written anew
 
 
 def test_backend_by_a_wrong_name(monkeypatch: pytest.MonkeyPatch) -> None:

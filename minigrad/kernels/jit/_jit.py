@@ -1,6 +1,7 @@
 """The one decorator of compiled kernels: its flags and its cache."""
 
 import hashlib
+import pickle
 import sys
 import tempfile
 import warnings
@@ -14,8 +15,9 @@ import numba
 import numpy as np
 from numba.core.caching import FunctionCache
 from numba.core.runtime.nrt import rtsys
+from numba.core.serialize import dumps
 
-from minigrad.files import user_cache
+from minigrad.files import atomic_path, user_cache
 from minigrad.kernels.compiling import tell
 
 # Without "nnan" and "ninf": those delete NaN checks, and a NaN loss would go unnoticed.
@@ -47,28 +49,34 @@ def cache_directory() -> Path | None:
 
 
 class _Cache(FunctionCache):
-    """Numba's disk cache, where a file that is corrupt or cannot be written means compiling anew, never an error."""
+    """Numba's disk cache, with a file for each overload, named by what it is.
 
-    def _index_key(self, sig: Any, codegen: Any) -> Any:
-        """Leave out what a closure holds: our functions' names are unique, and the directory stands for the sources."""
-        return sig, codegen.magic_tuple()
+    Numba numbers them and keeps an index. Two processes that compile at the same time give one number to two overloads,
+    and whoever comes later takes one for the other. Here a file that is corrupt or cannot be written means compiling
+    anew, never an error.
+    """
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         # Not `super().load_overload`, which first imports what compiling needs: more than all else at the start.
         try:
             rtsys.initialize(target_context)
-            found = self._load_overload(sig, target_context)
+            kept = pickle.loads(self._path(sig, target_context.codegen()).read_bytes())
+            return self._impl.rebuild(target_context, kept)
         except Exception:
-            found = None
-            with suppress(OSError):
-                self.flush()  # a corrupt index would also stop the new code from being kept
-        if found is None:
             tell(self._py_func.__name__.partition("-")[0].lstrip("_"))
-        return found
+            return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
         with suppress(Exception):
-            super().save_overload(sig, data)
+            if self._impl.check_cachable(data):
+                self._impl.locator.ensure_cache_path()
+                with atomic_path(self._path(sig, data.codegen)) as temporary:
+                    temporary.write_bytes(dumps(self._impl.reduce(data)))
+
+    def _path(self, sig: Any, codegen: Any) -> Path:
+        """Return the overload's file. It need not say what a closure holds: our functions' names do."""
+        key = hashlib.sha256(repr((sig, codegen.magic_tuple())).encode())
+        return Path(self.cache_path, f"{self._impl.filename_base}.{key.hexdigest()[:16]}.nbc")
 
 
 def jit(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
