@@ -1,6 +1,6 @@
 """How the suite runs: how far Hypothesis searches, and a line that says which kernels are under test.
 
-`dev` is for every day. `ci`, taken where the environment has CI, draws the same examples in every run: half of them
+`dev` is for every day. `ci`, taken where the environment has CI, draws the same examples in every run: a fifth of them
 where Python runs the loops, since all have been checked compiled. `deep` is the long search of `make proof`, of as many
 examples as MINIGRAD_EXAMPLES says. `pytest --hypothesis-profile=NAME` asks for one of them by name.
 """
@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 from minigrad.engine import threads
 from tests.backend import IS_INTERPRETED, KERNELS_UNDER_TEST
 
-EXAMPLES = {"dev": 25, "ci": 25 if IS_INTERPRETED else 50, "deep": int(os.environ.get("MINIGRAD_EXAMPLES", "3000"))}
+EXAMPLES = {"dev": 25, "ci": 10 if IS_INTERPRETED else 50, "deep": int(os.environ.get("MINIGRAD_EXAMPLES", "3000"))}
 
 for name, count in EXAMPLES.items():
     settings.register_profile(

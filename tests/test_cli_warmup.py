@@ -1,8 +1,11 @@
 """`minigrad warmup`, and what is said where kernels are compiled."""
 
+import importlib
 import os
+import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -14,27 +17,51 @@ from minigrad.kernels import compiling
 from tests.backend import needs_engine
 from tests.cli_toy import one_line
 
+JIT = "minigrad.kernels.jit._jit"
+
+
+@pytest.fixture
+def empty_cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("MINIGRAD_CACHE", str(tmp_path / "cache"))
+    _jit = importlib.import_module(JIT)
+    _jit.cache_directory.cache_clear()
+    yield tmp_path / "cache"
+    _jit.cache_directory.cache_clear()
+
+
+@needs_engine
+def test_all_is_compiled_once_and_counted(monkeypatch, capsys, empty_cache):
+    (task,) = (task for task in warmup.tasks() if task.name == "images")
+    monkeypatch.setattr(warmup, "tasks", lambda: [task])
+    assert main(["warmup"]) == 0
+    compiled = len(list(empty_cache.rglob("*.nbc")))
+    assert compiled > 4
+    out, err = capsys.readouterr()
+    assert re.fullmatch(rf"{compiled} kernels compiled in [0-9.]+ s; they are kept in {empty_cache}\n", out)
+    assert err == ""
+    assert main(["warmup"]) == 0
+    assert capsys.readouterr().out.startswith("0 kernels compiled in ")
+    assert main(["warmup", "--quiet"]) == 0
+    assert capsys.readouterr() == ("", "")
+
 
 @needs_engine
 @pytest.mark.parametrize(("options", "dtypes"), [([], ["float32"]), (["--all"], ["float32", "float64"])])
-def test_all_tasks_are_done_and_counted(options, dtypes, monkeypatch, capsys, tmp_path):
+def test_all_tasks_are_done(options, dtypes, monkeypatch, capsys, empty_cache):
     done = []
-
-    def do(self, dtype):
-        done.append(dtype)
-        compiling.tell(self.name)
-
-    monkeypatch.setattr(warmup.Task, "run", do)
-    monkeypatch.setenv("MINIGRAD_CACHE", str(tmp_path))
+    monkeypatch.setattr(warmup.Task, "run", lambda self, dtype: done.append((self.name, dtype)))
+    monkeypatch.setattr("minigrad.cli.warmup.ProcessPoolExecutor", lambda *_, initializer: ThreadPoolExecutor(1))
     assert main(["warmup", *options]) == 0
-    tasks = len(list(warmup.tasks()))
-    assert done == [dtype for dtype in dtypes for _ in range(tasks)]
-    out, err = capsys.readouterr()
-    assert out.startswith(f"{tasks * len(dtypes)} kernels compiled in ")
-    assert out.endswith(f" s; they are kept in {tmp_path}\n")
-    assert err == ""
-    assert main(["warmup", "--quiet"]) == 0
-    assert capsys.readouterr() == ("", "")
+    assert done == [(task.name, dtype) for dtype in dtypes for task in warmup.tasks()]
+    assert capsys.readouterr().out.startswith("0 kernels compiled in ")
+
+
+@needs_engine
+def test_where_nothing_can_be_kept(monkeypatch, capsys):
+    monkeypatch.setattr(importlib.import_module(JIT), "cache_directory", lambda: None)
+    assert main(["warmup"]) == 1
+    want = "minigrad warmup: error: what is compiled could not be kept\n"
+    assert one_line(capsys.readouterr().err) == want
 
 
 @needs_engine

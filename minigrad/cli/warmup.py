@@ -1,10 +1,18 @@
 """`minigrad warmup`: compiling all kernels before they are needed."""
 
 import argparse
+import signal
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 from minigrad.cli.parser import Commands, add_command
+from minigrad.kernels.compiling import listening
+
+if TYPE_CHECKING:
+    from minigrad.engine.warmup import Task
 
 
 def add(commands: Commands) -> None:
@@ -16,26 +24,45 @@ def add(commands: Commands) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Compile, showing a bar, and say how many there were and how long it took."""
+    """Compile in as many processes as there are processors, showing a bar, and say how many kernels and how long."""
     from minigrad import engine
     from minigrad.cli.errors import CommandError
+    from minigrad.engine.threads import available_processors
     from minigrad.engine.warmup import tasks
     from minigrad.files import user_cache
-    from minigrad.kernels.compiling import listening
 
     if engine.why_nothing():
         raise CommandError(f"there is nothing to compile: {engine.why_nothing()}")
+    from minigrad.kernels.jit._jit import cache_directory
+
+    if cache_directory() is None:  # which has been said
+        raise CommandError("what is compiled could not be kept")
     from rich.console import Console
     from rich.progress import Progress
 
-    compiled: list[str] = []
     start = perf_counter()
     work = [(task, dtype) for dtype in ("float32", "float64")[: 1 + args.all] for task in tasks()]
     console = Console(quiet=args.quiet or not sys.stdout.isatty())
-    with listening(compiled.append), Progress(console=console, transient=True) as bar:
-        for task, dtype in bar.track(work, description="compiling"):
-            task.run(dtype)
+    processes = ProcessPoolExecutor(available_processors(), get_context("spawn"), initializer=_ignore_ctrl_c)
+    with processes, Progress(console=console, transient=True) as bar:
+        try:
+            done = processes.map(_compile, *zip(*work, strict=True))
+            compiled = sum(bar.track(done, total=len(work), description="compiling"))
+        except KeyboardInterrupt:
+            processes.shutdown(cancel_futures=True)
+            raise
     if not args.quiet:
-        seconds = perf_counter() - start
-        print(f"{len(compiled)} kernels compiled in {seconds:.1f} s; they are kept in {user_cache()}")
+        print(f"{compiled} kernels compiled in {perf_counter() - start:.1f} s; they are kept in {user_cache()}")
     return 0
+
+
+def _ignore_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends the command, which ends its processes
+
+
+def _compile(task: "Task", dtype: str) -> int:
+    """Run a task, and return how many kernels were compiled for it."""
+    compiled: list[str] = []
+    with listening(compiled.append):
+        task.run(dtype)
+    return len(compiled)
