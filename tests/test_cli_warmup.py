@@ -78,6 +78,23 @@ def test_the_tasks_use_every_layer_loss_and_optimizer():
 
 
 @needs_engine
+def test_the_tasks_use_every_kernel():
+    code = """
+import numpy as np
+from minigrad.engine import program, warmup
+from tests.discovery import kernels_of
+
+compiled, entry = set(), program.entry
+program.entry = lambda kernel, kinds: compiled.add(kernel) or entry(kernel, kinds)
+for task in warmup.tasks():
+    task.run(np.float32)
+print(*(name for name, kernel in kernels_of("jit").items() if not kernel.signatures and kernel not in compiled))
+"""
+    missing = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert missing.stdout == "\n"
+
+
+@needs_engine
 @pytest.mark.parametrize(
     "name", ["ReLU", "images", "augmented images of bytes", "Adagrad", "EMA", "CrossEntropyLoss of (N, C, L)"]
 )

@@ -18,7 +18,7 @@ from minigrad.nn import Loss, Module
 from minigrad.nn.parameter import Array
 from minigrad.optim import Optimizer
 
-N, D, C = 6, 4, 3  # samples, features, classes
+N, D, C = 8, 4, 3  # samples, features, classes
 
 Make = Callable[[Any], Optimizer]
 
@@ -81,6 +81,7 @@ def tasks() -> Iterator[Task]:
         chain: tuple[Module, ...] = (nn.Conv2d(2, 2, 1), layer, nn.Flatten(), nn.Linear(features, C))
         yield Task(f"{type(layer).__name__} of images", chain, cross_entropy, pictures, y)
     yield Task("a chain of image layers", _image_chain(), cross_entropy, pictures, y)
+    yield Task("convolutions by patches", _patch_chain(), cross_entropy, pictures, y)
     for layer in (nn.Conv1d(2, 2, 1), nn.MaxPool1d(1), nn.AvgPool1d(1), nn.AdaptiveAvgPool1d(D)):
         chain = nn.Conv1d(2, 2, 1), layer, nn.Flatten(), nn.Linear(2 * D, C)
         yield Task(f"{type(layer).__name__} of lines", chain, cross_entropy, lines, y)
@@ -135,6 +136,14 @@ def _image_chain() -> tuple[Module, ...]:
     body = nn.Sequential(nn.Conv2d(D, D, 3, padding=1), nn.BatchNorm2d(D), nn.ReLU6(), nn.Hardswish())
     head = nn.Flatten(), nn.Unflatten(1, (2 * D, 2 * D)), nn.Flatten(), nn.Linear(4 * D * D, C)
     return nn.Conv2d(2, D, 1), nn.Residual(body), nn.PixelShuffle(2), *head
+
+
+def _patch_chain() -> tuple[Module, ...]:
+    """Convolutions by patches, of few channels and of many, and a residual block's sum."""
+    few, many = 16, 96
+    body = nn.Sequential(nn.Conv2d(few, few, 3, padding=1), nn.BatchNorm2d(few))
+    tail = nn.Conv2d(few, many, 1), nn.Conv2d(many, many, 3, padding=1), nn.Flatten(), nn.Linear(many * D * D, C)
+    return nn.Conv2d(2, few, 1), nn.Residual(body), nn.ReLU(), *tail
 
 
 def _optimizers() -> Iterator[tuple[str, Make]]:
