@@ -18,6 +18,7 @@ needs_numba = pytest.mark.skipif(not HAS_NUMBA, reason="Numba is not installed")
 needs_engine = pytest.mark.skipif(
     kernels.backend() != "jit" or IS_INTERPRETED, reason="a compiled step wants Numba's kernels, and the JIT on"
 )
+once = pytest.mark.skipif(IS_INTERPRETED, reason="takes long, and has been run with the JIT")
 
 
 def fewer(count: int) -> int:

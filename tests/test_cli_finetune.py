@@ -13,6 +13,7 @@ from minigrad.cli.errors import CommandError
 from minigrad.cli.pretrained import fitting, stem_of
 from minigrad.cli.run_folder import load_run
 from minigrad.io import load_state, save_state, save_torch
+from tests.backend import once
 from tests.cli_toy import FILES, images, names, one_line, raise_in_epoch, same_model, toy_in_catalog, train, train_toy
 
 BASE = ("--batch-norm", "--dropout", "0.1", "--hidden", "8", "6")  # its layers: 1 and 5, normalised by 2 and 6; 9
@@ -215,6 +216,7 @@ def test_the_stem_of_a_resnet_is_told_by_its_weights():
     assert stem_of("resnet20", {}) == stem_of("cnn", models.cnn().state_dict()) == {}
 
 
+@once
 def test_grey_images_for_a_model_of_colours(tmp_path):
     save_torch(tmp_path / "resnet20.pth", models.resnet20(1000, rng=0).state_dict())
     options = "--model", "resnet20", "--freeze", "--limit", "40", "--epochs", "1", "-q", "--image-size", "12"

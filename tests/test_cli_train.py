@@ -15,7 +15,7 @@ from minigrad.engine import threads
 from minigrad.io import load_state
 from minigrad.kernels import compiling
 from minigrad.train import Checkpoint, History, Trainer, steps
-from tests.backend import IS_INTERPRETED, fewer
+from tests.backend import IS_INTERPRETED, fewer, once
 from tests.cli_toy import (
     FILES,
     QUICK,
@@ -343,6 +343,7 @@ def test_without_matplotlib(tmp_path, capsys):
     assert names(tmp_path / "run") == [name for name in FILES if not name.endswith("png")]
 
 
+@once
 def test_fashion_mnist(tmp_path, toy, capsys):
     toy.undo()
     require("fashion-mnist")

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from minigrad import nn
 from minigrad.kernels import compiling
+from tests.backend import needs_engine
 
 numba = pytest.importorskip("numba", reason="Numba is not installed")
 _jit = import_module("minigrad.kernels.jit._jit")
@@ -74,6 +76,21 @@ def test_without_a_place_to_keep_them_kernels_run(folder: Path, monkeypatch: pyt
         assert [hits_of_a_new_process(), hits_of_a_new_process()] == [0, 0]
     assert len(warnings) == 1
     assert _jit.cache_directory() is None
+
+
+@needs_engine
+def test_what_may_only_be_read_compiles_nothing_more() -> None:
+    layer, loss, x = nn.Conv1d(1, 1, 1), nn.MSELoss(), np.ones((2, 1, 3))
+    layer.to(np.float64)
+    for read_only in (False, True):
+        x.flags.writeable = not read_only
+        told: list[str] = []
+        with compiling.listening(told.append):
+            layer(x)
+            layer.backward(x)
+            loss(x, x)
+            loss.backward()
+    assert told == []
 
 
 def test_what_is_compiled_is_told(folder: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from minigrad import nn, optim
 from minigrad.gradcheck import KinkError, gradcheck
-from tests.backend import IS_INTERPRETED
+from tests.backend import once
 from tests.cases import loss as targets
 from tests.cases.network import Layer, Network, output_shape
 from tests.discovery import classes_of
@@ -94,7 +94,7 @@ def test_every_class_is_in_the_vocabulary() -> None:
     assert {cls.__name__ for cls in classes_of(nn.Module)} == {*VOCABULARY, "Conv2dSame"}
 
 
-@pytest.mark.skipif(IS_INTERPRETED, reason="what is drawn does not depend on the kernels")
+@once
 @pytest.mark.parametrize("kind", sorted(VOCABULARY))
 def test_every_class_is_drawn(kind: str) -> None:
     def has_kind(network: Network) -> bool:

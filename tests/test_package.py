@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.backend import fewer, needs_engine
+from tests.backend import once
 from tests.datasets import require
 
 ROOT = Path(__file__).parents[1]
@@ -46,7 +46,7 @@ def test_subpackages_load_nothing_heavy(name: str) -> None:
     assert not set(run("-c", code).split()) & {"numba", "scipy", "matplotlib", "rich", "torch", "safetensors", "pooch"}
 
 
-@needs_engine  # the other kernels have nothing to add
+@once
 def test_all_tests_are_found_without_numba() -> None:
     """Those of `make test-plain`, which is not for every day, by its arguments."""
     code = "import pytest, sys; sys.modules.update(numba=None, llvmlite=None); sys.exit(pytest.main(sys.argv[1:]))"
@@ -64,9 +64,10 @@ def test_attributes_are_found_or_named() -> None:
 
 def run_on_a_part(code: str, folder: Path) -> str:
     """Run the code on the first images of each data set; examples are given their number too, as by a user."""
-    return run("-c", ON_A_PART + code, str(fewer(640)), folder=folder)
+    return run("-c", ON_A_PART + code, "640", folder=folder)
 
 
+@once
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_examples_run_on_a_small_part(path: Path, tmp_path: Path) -> None:
     for name in NEEDS.get(path.name, ("fashion-mnist",)):
@@ -87,6 +88,7 @@ def readme_blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
 
 
+@once
 @pytest.mark.parametrize("number", range(len(readme_blocks("python"))))
 def test_readme_code_runs(number: int, tmp_path: Path) -> None:
     require("fashion-mnist")

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from minigrad import kernels
 from minigrad.nn.loss import Loss
-from minigrad.nn.parameter import Array
+from minigrad.nn.parameter import Array, for_kernels
 
 
 class _PerElement(Loss):
@@ -21,7 +21,7 @@ class _PerElement(Loss):
     def _forward(self, x: Array, target: Array) -> tuple[Array, Array | None, Any]:
         if target.shape != x.shape or target.dtype.kind not in "fiub":
             raise self._error(f"want a target of shape {x.shape}, got {target.dtype} {target.shape}")
-        t = np.ascontiguousarray(target, x.dtype).reshape(-1)
+        t = for_kernels(np.asarray(target, x.dtype)).reshape(-1)
         losses, arguments = np.empty_like(x), self._arguments(x)
         getattr(kernels, f"{self.kernel}_forward")(x.reshape(-1), t, *arguments, losses.reshape(-1))
         return losses, None, (x, t, arguments)

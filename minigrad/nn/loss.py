@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from minigrad.nn.module import FLOATS
-from minigrad.nn.parameter import Array
+from minigrad.nn.parameter import Array, for_kernels
 from minigrad.nn.recording import SavedStack, is_recording
 
 Value = float | Array
@@ -75,7 +75,7 @@ class Loss(ABC):
         if not isinstance(x, np.ndarray) or x.dtype not in FLOATS or x.size == 0:
             got = f"{x.dtype} {x.shape}" if isinstance(x, np.ndarray) else type(x).__name__
             raise self._error(f"want a non-empty float32 or float64 array, got {got}")
-        losses, weights, saved = self._forward(np.ascontiguousarray(x).reshape(x.shape), np.asarray(target))
+        losses, weights, saved = self._forward(for_kernels(x), np.asarray(target))
         factor: Any = 1.0
         if sample_weight is not None:
             factor = self._sample_factor(sample_weight, losses)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from minigrad.nn.errors import BackwardError, LayerError, path_of
-from minigrad.nn.parameter import Array, Parameter
+from minigrad.nn.parameter import Array, Parameter, for_kernels
 from minigrad.nn.recording import SavedStack, enable_grad, is_recording
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class Module(ABC):
         return y, pullback
 
     def _pull(self, saved: Any, dy: Array, input_grad: bool) -> Array | None:
-        dy = np.asarray(dy, order="C")
+        dy = for_kernels(dy)
         if input_grad:
             return self._backward(saved, dy)
         self._backward_parameters(saved, dy)
@@ -138,7 +138,7 @@ class Module(ABC):
             raise LayerError(self, f"want input of shape {want}, got {x.shape}")
         if x.size == 0:
             raise LayerError(self, f"want a non-empty input, got shape {x.shape}")
-        return x if x.flags.c_contiguous and x.flags.writeable else np.array(x, order="C")
+        return for_kernels(x)
 
     def compiled(self, batch_size: int | None = None) -> Any:
         """Return a function x -> outputs in evaluation mode, each batch of which is one native call.

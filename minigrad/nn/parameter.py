@@ -8,6 +8,11 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 
 
+def for_kernels(x: Array) -> Array:
+    """Return `x` as a kernel wants it: contiguous, and writeable, as Numba compiles anew for what may only be read."""
+    return x if x.flags.c_contiguous and x.flags.writeable else np.array(x, order="C")
+
+
 class Parameter:
     """A trainable array `data` and its gradient `grad`, of one dtype and shape.
 

@@ -11,13 +11,13 @@ MUTANTS = [
         "Module: an input is taken as it lies in memory",
         nn.Tanh,
         "any memory layout",
-        edit(Module, "_input", 'x if x.flags.c_contiguous and x.flags.writeable else np.array(x, order="C")', "x"),
+        edit(Module, "_input", "for_kernels(x)", "x"),
     ),
     Mutant(
         "Module: a cotangent is taken as it lies in memory",
         nn.Tanh,
         "any memory layout",
-        edit(Module, "_pull", 'np.asarray(dy, order="C")', "dy"),
+        edit(Module, "_pull", "for_kernels(dy)", "dy"),
     ),
     Mutant(
         "Module: without the input's gradient none at all",
