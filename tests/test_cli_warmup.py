@@ -50,7 +50,7 @@ def test_all_is_compiled_once_and_counted(monkeypatch, capsys, empty_cache):
 def test_all_tasks_are_done(options, dtypes, monkeypatch, capsys, empty_cache):
     done = []
     monkeypatch.setattr(warmup.Task, "run", lambda self, dtype: done.append((self.name, dtype)))
-    monkeypatch.setattr("minigrad.cli.warmup.ProcessPoolExecutor", lambda *_, initializer: ThreadPoolExecutor(1))
+    monkeypatch.setattr("concurrent.futures.ProcessPoolExecutor", lambda *_, initializer: ThreadPoolExecutor(1))
     assert main(["warmup", *options]) == 0
     assert done == [(task.name, dtype) for dtype in dtypes for task in warmup.tasks()]
     assert capsys.readouterr().out.startswith("0 kernels compiled in ")

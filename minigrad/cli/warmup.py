@@ -3,8 +3,6 @@
 import argparse
 import signal
 import sys
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -13,6 +11,8 @@ from minigrad.kernels.compiling import listening
 
 if TYPE_CHECKING:
     from minigrad.engine.warmup import Task
+
+MOST_PROCESSES = 8  # each needs some 300 MB
 
 
 def add(commands: Commands) -> None:
@@ -25,6 +25,9 @@ def add(commands: Commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Compile in as many processes as there are processors, showing a bar, and say how many kernels and how long."""
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
     from minigrad import engine
     from minigrad.cli.errors import CommandError
     from minigrad.engine.threads import available_processors
@@ -43,21 +46,18 @@ def run(args: argparse.Namespace) -> int:
     start = perf_counter()
     work = [(task, dtype) for dtype in ("float32", "float64")[: 1 + args.all] for task in tasks()]
     console = Console(quiet=args.quiet or not sys.stdout.isatty())
-    processes = ProcessPoolExecutor(available_processors(), get_context("spawn"), initializer=_ignore_ctrl_c)
+    count = min(available_processors(), MOST_PROCESSES)
+    processes = ProcessPoolExecutor(count, get_context("spawn"), initializer=_end_at_ctrl_c)
     with processes, Progress(console=console, transient=True) as bar:
-        try:
-            done = processes.map(_compile, *zip(*work, strict=True))
-            compiled = sum(bar.track(done, total=len(work), description="compiling"))
-        except KeyboardInterrupt:
-            processes.shutdown(cancel_futures=True)
-            raise
+        done = processes.map(_compile, *zip(*work, strict=True))
+        compiled = sum(bar.track(done, total=len(work), description="compiling"))
     if not args.quiet:
         print(f"{compiled} kernels compiled in {perf_counter() - start:.1f} s; they are kept in {user_cache()}")
     return 0
 
 
-def _ignore_ctrl_c() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends the command, which ends its processes
+def _end_at_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # at once, and without a word: the command says one
 
 
 def _compile(task: "Task", dtype: str) -> int:
