@@ -26,7 +26,7 @@ test: test-compiled  ## install the test extra and run all tests
 COMPILED := $(wildcard tests/test_engine*.py tests/test_*compiled.py tests/test_cli_warmup.py)
 
 test-compiled: .venv/test
-	$(BIN)/python -m minigrad warmup --all  # once, where each of pytest's processes would compile nearly all of it
+	$(BIN)/python -m minigrad warmup  # float32 once, not in each of pytest's processes; float64 shows what is covered
 	$(ONE_THREAD) $(BIN)/$(PYTEST) --cov minigrad --cov-report= $(COMPILED)
 
 # Mutants test the tests, which once is enough for. Tiles are those of a CPU with AVX2 whatever this one is: where it has
