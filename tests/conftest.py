@@ -6,6 +6,9 @@ examples as MINIGRAD_EXAMPLES says. `pytest --hypothesis-profile=NAME` asks for 
 """
 
 import os
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -37,3 +40,13 @@ def pytest_report_header() -> str:
 def _threads_are_counted_anew() -> None:
     """A process reads the environment once; a test may have another one than the test before."""
     threads._unless_told.cache_clear()
+
+
+@pytest.fixture
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where compiled kernels are kept during a test that wants none at its start."""
+    cache_directory = import_module("minigrad.kernels.jit._jit").cache_directory
+    monkeypatch.setenv("MINIGRAD_CACHE", str(tmp_path / "cache"))
+    cache_directory.cache_clear()
+    yield tmp_path / "cache"
+    cache_directory.cache_clear()

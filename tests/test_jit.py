@@ -1,7 +1,6 @@
 """The decorator of compiled kernels: what it keeps on disk."""
 
 import shutil
-from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -24,13 +23,10 @@ def sigmoid(x: np.ndarray, y: np.ndarray) -> None:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def folder(empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache; and the JIT is on, whatever the environment says."""
-    monkeypatch.setenv("MINIGRAD_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(numba.config, "DISABLE_JIT", 0)
-    _jit.cache_directory.cache_clear()
-    yield tmp_path / "cache"
-    _jit.cache_directory.cache_clear()
+    return empty_cache
 
 
 def hits_of_a_new_process(dtype: Any = np.float64) -> int:
