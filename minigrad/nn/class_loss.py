@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from minigrad import kernels
 from minigrad.nn.loss import Loss
-from minigrad.nn.parameter import Array
+from minigrad.nn.parameter import Array, for_kernels
 from minigrad.nn.rows import from_rows, to_rows
 
 
@@ -29,7 +29,7 @@ class _PerClass(Loss):
             return np.ones(C, dtype)
         if self.weight.shape != (C,):
             raise self._error(f"want a weight for each of {C} classes, got {self.weight.shape}")
-        return np.ascontiguousarray(self.weight, dtype)
+        return for_kernels(np.asarray(self.weight, dtype))
 
     def _indices(self, x: Array, target: Array) -> Array:
         C = x.shape[self._class_axis(x)]
