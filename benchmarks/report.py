@@ -42,7 +42,7 @@ def command(name: str) -> str:
 
 def source(name: str, machine: dict[str, Any]) -> str:
     """Return the command that measured it, and the machine."""
-    threads = f", {machine['threads']} threads for each" if "threads" in machine else ""
+    threads = f", {machine['threads']} threads for each" if name in parts.PARTS else ""
     versions = ", ".join(f"{key} {value}" for key, value in machine.items() if key not in ABOUT_THE_MACHINE)
     return f"`{command(name)}` on {machine['cpu']}, {machine['cores']} cores{threads}; {versions}."
 
