@@ -93,7 +93,7 @@ def add_model(group: Any, default: str | None) -> None:
         type=kinds.below_one,
         default=0.0,
         metavar="P",
-        help="share of units dropped in training (mlp, cnn, vgg)",
+        help=f"share of units dropped in training ({', '.join(STRUCTURE['dropout'])})",
     )
     group.add_argument(
         "--filters",
