@@ -1,7 +1,7 @@
 """What `minigrad finetune` begins with: a model with the weights of another, but for its head."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,42 +20,69 @@ from minigrad.train.checkpoint import BEST
 State = dict[str, Array]
 
 
+@dataclass(frozen=True)
+class Start:
+    """Weights to begin with, and what is known of their model.
+
+    Arguments:
+        state: the weights, by name.
+        model: arguments of the model.
+        shape: (C, H, W) of the images that it takes.
+        options: of the command, which it decides.
+        form: mean and std of its images, arguments of a `Config`.
+    """
+
+    state: State
+    model: dict[str, Any]
+    shape: Sequence[int]
+    options: Options = field(default_factory=dict)
+    form: dict[str, Any] = field(default_factory=dict)
+
+
 def pretrained_model(options: Options, data: ArrayDataset) -> tuple[Config, nn.Module]:
     """Return the configuration of a run, and its model: the weights of `options["weights"]` under a new head."""
     path, shape = Path(options["weights"]), data.x.shape[1:]
-    seen: list[Any]
-    form: dict[str, Any] = {}
-    if path.is_dir():
-        before = Config.load(path / CONFIG)
-        state = read_weights(path / (BEST if (path / BEST).is_file() else MODEL))
-        options = options | {name: before.options[name] for name in ("model", *STRUCTURE)}
-        known = {name: value for name, value in before.model.items() if name not in ("classes", "head")}
-        seen = [before.channels or before.shape[0], *(before.size or before.shape[1:])]
-    else:
-        named = models.PRETRAINED.get(options["model"], {}).get(options["weights"])
-        try:
-            state = read_weights(models.weights_path(options["model"], options["weights"]))
-        except models.WeightsError as error:
-            raise CommandError(f"--weights: {error}") from None
-        known = stem_of(options["model"], state)
-        seen = [known.get("in_channels", shape[0]), *shape[1:]]
-        if named:
-            seen[1:] = [named.size] * 2
-            form = {"mean": list(named.mean), "std": list(named.std)}
+    start = of_run(path) if path.is_dir() else of_file(options["model"], options["weights"], shape)
+    channels, *size = start.shape
     if options["image_size"]:
-        seen[1:] = [options["image_size"]] * 2
-    config = describe(options, data)
-    if options["head_hidden"]:
-        known["head"] = {"hidden": options["head_hidden"], "dropout": options["head_dropout"]}
-    config = replace(config, model=config.model | known, **form, **fitting(shape, seen))
+        size = [options["image_size"]] * 2
+    head = {"hidden": options["head_hidden"], "dropout": options["head_dropout"]}
+    config = describe(options | start.options, data)
+    arguments = config.model | start.model | ({"head": head} if options["head_hidden"] else {})
+    config = replace(config, model=arguments, **start.form, **fitting(shape, [channels, *size]))
     model = config.build_model(np.random.default_rng(options["seed"]))
     try:
-        load_backbone(model, state)
+        load_backbone(model, start.state)
         if options["freeze"]:
             models.freeze_backbone(model)
     except ValueError as error:
         raise CommandError(f"--weights {path}: {error}") from None
     return config, model
+
+
+def of_run(folder: Path) -> Start:
+    """Return what a run has made so far, or in the end."""
+    config, best = Config.load(folder / CONFIG), folder / BEST
+    return Start(
+        state=read_weights(best if best.is_file() else folder / MODEL),
+        model={name: value for name, value in config.model.items() if name not in ("classes", "head")},
+        shape=[config.channels or config.shape[0], *(config.size or config.shape[1:])],
+        options={name: config.options[name] for name in ("model", *STRUCTURE)},
+    )
+
+
+def of_file(kind: str, weights: str, shape: Sequence[int]) -> Start:
+    """Return weights of a model of this kind: a file, or a name in `PRETRAINED`, for images of this shape."""
+    try:
+        state = read_weights(models.weights_path(kind, weights))
+    except models.WeightsError as error:
+        raise CommandError(f"--weights: {error}") from None
+    model, named = stem_of(kind, state), models.PRETRAINED.get(kind, {}).get(weights)
+    channels = model.get("in_channels", shape[0])
+    if named is None:
+        return Start(state, model, [channels, *shape[1:]])
+    form = {"mean": list(named.mean), "std": list(named.std)}
+    return Start(state, model, [channels, named.size, named.size], form=form)
 
 
 def read_weights(path: Path) -> State:
