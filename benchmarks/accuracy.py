@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.contestants.base import threads as available
 from benchmarks.harness import read, write
 from minigrad.cli.info import processor
 
@@ -66,13 +67,12 @@ def main() -> None:
     parser.add_argument("--only", metavar="DATASET:RECIPE", choices=RUNS, help="measure this one, keep the others")
     options = parser.parse_args()
     rows: dict[str, list[dict[str, Any]]] = read("accuracy")["rows"] if options.only else {}
-    cores = os.cpu_count() or 1
     for name, count in RUNS.items():
         if options.only in (None, name):
             seeds = options.seeds or count
-            at_a_time = min(cores, seeds)
+            at_a_time = min(available(), seeds)
             with ThreadPoolExecutor(at_a_time) as pool:
-                rows[name] = list(pool.map(partial(train, name, cores // at_a_time), range(seeds)))
+                rows[name] = list(pool.map(partial(train, name, available() // at_a_time), range(seeds)))
             write("accuracy", {"rows": rows})
     print(table(read("accuracy")))
 

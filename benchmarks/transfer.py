@@ -6,11 +6,11 @@ Each run is a command `minigrad finetune` with one thread, as many runs at a tim
 quarter of an hour on two.
 """
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from benchmarks.accuracy import run_command
+from benchmarks.contestants.base import threads
 from benchmarks.harness import read, write
 
 HEADS = ((), (128,), (128, 64))
@@ -29,7 +29,7 @@ def train(hidden: tuple[int, ...]) -> dict[str, Any]:
 
 def main() -> None:
     """Train, write, print."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(threads()) as pool:
         write("transfer", {"size": SIZE, "rows": list(pool.map(train, HEADS))})
     print(table(read("transfer")))
 

@@ -13,7 +13,6 @@ from minigrad.cli.errors import CommandError
 from minigrad.cli.pretrained import fitting, of_file, stem_of
 from minigrad.cli.run_folder import load_run
 from minigrad.io import load_state, save_state, save_torch
-from minigrad.models.weights import Pretrained
 from tests.backend import once
 from tests.cli_toy import FILES, images, names, one_line, raise_in_epoch, same_model, toy_in_catalog, train, train_toy
 
@@ -110,7 +109,9 @@ def test_weights_from_files(base, tmp_path):
 def test_weights_by_name_want_images_as_they_were_trained_on(tmp_path, monkeypatch):
     file = tmp_path / "weights.safetensors"
     save_state(file, models.resnet20(rng=0).state_dict())
-    named = Pretrained("weights", "its sha256", "its address", mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6), size=16)
+    named = models.Pretrained(
+        "weights", "its sha256", "its address", mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6), size=16
+    )
     monkeypatch.setitem(models.PRETRAINED, "resnet20", {"NAME": named})
     monkeypatch.setattr("minigrad.models.weights.fetch", {named: file}.get)
     start = of_file("resnet20", "NAME", [1, 5, 6])
