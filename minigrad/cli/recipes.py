@@ -42,7 +42,7 @@ CNN = {
     "batch_size": 64,
 }
 
-ONE_CYCLE = {"optimizer": "sgd", "momentum": 0.9, "weight_decay": 5e-4, "schedule": "one-cycle", "augment": True}
+ONE_CYCLE = {"optimizer": "sgd", "momentum": 0.9, "schedule": "one-cycle", "label_smoothing": 0.1, "augment": True}
 
 RECIPES = {
     "reference": Recipe(
@@ -64,13 +64,27 @@ RECIPES = {
     ),
     "vgg": Recipe(
         "Three pairs of convolutions with batch normalisation, 620,970 parameters: SGD in one cycle, augmented images.",
-        {"model": "vgg", "filters": [32, 96, 192], "lr": 0.1, "label_smoothing": 0.1, "epochs": 35, "batch_size": 64}
-        | ONE_CYCLE,
+        ONE_CYCLE
+        | {
+            "model": "vgg",
+            "filters": [32, 96, 192],
+            "lr": 0.1,
+            "weight_decay": 5e-4,
+            "epochs": 35,
+            "batch_size": 64,
+        },
     ),
     "resnet20": Recipe(
         "ResNet20, 272,186 parameters: SGD in one cycle, augmented images.",
-        {"model": "resnet20", "lr": 0.2, "label_smoothing": 0.1, "epochs": 170, "batch_size": 128, "validation": 0.05}
-        | ONE_CYCLE,
+        ONE_CYCLE
+        | {
+            "model": "resnet20",
+            "lr": 0.1,
+            "weight_decay": 2e-4,
+            "epochs": 170,
+            "batch_size": 128,
+            "validation": 0.05,
+        },
     ),
     "best-mlp": Recipe(
         "The most accurate fully connected network found so far: AdamW in one cycle, averaged weights.",
