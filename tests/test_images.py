@@ -35,13 +35,20 @@ REFUSED: list[tuple[Callable[[], nn.Module], str]] = [
     (lambda: nn.GroupNorm(4, 6), "want groups that divide the channels, got 4 and 6"),
     (lambda: nn.GroupNorm(0, 6), "got 0 and 6"),
     (lambda: nn.BatchNorm2d(3, eps=0), "BatchNorm2d: want eps > 0, got 0"),
-    (lambda: nn.Dropout2d(1.5), r"want a probability p in \[0, 1\], got 1.5"),
+    (lambda: nn.BatchNorm2d(-3), "BatchNorm2d: want num_features of at least 1, got -3"),
+    (lambda: nn.InstanceNorm2d(0), "InstanceNorm2d: want num_features of at least 1, got 0"),
+    (lambda: nn.Dropout2d(1.5), r"Dropout2d: want a probability p in \[0, 1\], got 1.5"),
     (lambda: nn.Upsample(), "want either size or scale_factor, got None and None"),
     (lambda: nn.Upsample(2, 2.0), "want either size or scale_factor, got 2 and 2.0"),
     (lambda: nn.Upsample(2, mode="cubic"), "want mode in .*, got 'cubic'"),
     (lambda: nn.Upsample(2, align_corners=True), "align_corners has a meaning for linear and bilinear only"),
+    (lambda: nn.Upsample(-3), "want size in positive integers, got -3"),
+    (lambda: nn.Upsample((4, 2.5)), r"want size in positive integers, got \(4, 2.5\)"),
+    (lambda: nn.Upsample(scale_factor=(2, -1.5)), r"want scale_factor in positive numbers, got \(2, -1.5\)"),
+    (lambda: nn.Upsample(scale_factor=np.nan), "want scale_factor in positive numbers, got nan"),
     (lambda: nn.PixelShuffle(0), "want a positive upscale_factor, got 0"),
-    (lambda: nn.ZeroPad2d((1, 2)), r"want one number or \(left, right, top, bottom\), got \(1, 2\)"),
+    (lambda: nn.ZeroPad2d((1, 2)), r"want padding to be an integer or \(left, right, top, bottom\), got \(1, 2\)"),
+    (lambda: nn.ZeroPad2d(1.5), "got 1.5"),
     (lambda: nn.Unflatten(1, (-1, -1)), "want positive sizes, one of them perhaps -1"),
     (lambda: nn.Unflatten(1, (0, 3)), "want positive sizes"),
     (lambda: nn.Unflatten(1, ()), "want positive sizes"),
@@ -59,7 +66,8 @@ def test_errors_name_the_path() -> None:
     with pytest.raises(nn.LayerError, match=r"^Sequential\[1\]\[1\]\.Conv2d: want input of shape \(N, 3, H, W\)"):
         model(np.ones((2, 1, 8, 8), np.float32))
     with pytest.raises(
-        nn.LayerError, match=r"^Sequential\[0\]\.Conv2d: .* fits into, got 2 x 5 pixels for 1, 4, kernel_size"
+        nn.LayerError,
+        match=r"^Sequential\[0\]\.Conv2d: want an image .* got 2 x 5 pixels, which give 0 x 3, for 1, 4, kernel_size",
     ):
         model(np.ones((2, 1, 2, 5), np.float32))
     with pytest.raises(nn.LayerError, match="want a size or scale_factor for 2 axes, got 1 numbers"):

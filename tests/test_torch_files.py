@@ -278,6 +278,13 @@ def test_a_tensor_cannot_lead_out_of_its_storage(tmp_path: Path, write: Callable
         load_torch(tmp_path / "x.pt")
 
 
+def test_a_zip_archive_that_is_cut_off_is_said_to_be(tmp_path: Path) -> None:
+    whole = saved(tmp_path / "x.pth", {"w": torch.arange(5.0)}).read_bytes()
+    (tmp_path / "cut.pth").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(StateFileError, match=r"cut\.pth: a zip archive that is cut off"):
+        load_torch(tmp_path / "cut.pth")
+
+
 @formats
 def test_every_truncation_is_an_error(tmp_path: Path, new: bool) -> None:
     whole = saved(tmp_path / "x.pth", {"w": torch.arange(5.0), "n": 3}, new).read_bytes()

@@ -36,6 +36,7 @@ STORAGES = {
     "ComplexFloatStorage": "complex64",
     "ComplexDoubleStorage": "complex128",
 }
+ZIP_MAGIC = b"PK\x03\x04"  # at the beginning; what makes a whole archive of it stands at the end
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_PROTOCOL = 1001
 
@@ -147,7 +148,7 @@ def load_torch(path: FilePath) -> Any:
         return load_state(path)
     try:
         with open(path, "rb") as file:
-            return _arrays(_read_zip(file) if zipfile.is_zipfile(file) else _read_legacy(file))
+            return _arrays(_read(file))
     except _RefusedError as error:
         raise StateFileError(f"{path}: {error}") from None
     except Exception as error:  # a pickle that is cut off or corrupt may raise anything
@@ -164,6 +165,15 @@ def _arrays(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return type(value)(map(_arrays, value))
     return value
+
+
+def _read(file: BinaryIO) -> Any:
+    if zipfile.is_zipfile(file):
+        return _read_zip(file)
+    file.seek(0)
+    if file.read(len(ZIP_MAGIC)) == ZIP_MAGIC:
+        raise _RefusedError("a zip archive that is cut off")
+    return _read_legacy(file)
 
 
 def _read_zip(file: BinaryIO) -> Any:

@@ -34,7 +34,7 @@ class Dropout(Module):
     def __init__(self, p: float = 0.5, *, rng: np.random.Generator | int | None = None) -> None:
         super().__init__()
         if not 0 <= p <= 1:
-            raise ValueError(f"Dropout: want a probability p in [0, 1], got {p}")
+            raise ValueError(f"{type(self).__name__}: want a probability p in [0, 1], got {p}")
         self.p = p
         self.seed = int(generator(rng).integers(2**63))
         self.step = 0

@@ -124,6 +124,8 @@ class InstanceNorm2d(ImageLayer):
         bias: bool = True,
     ) -> None:
         super().__init__()
+        if num_features < 1:
+            raise ValueError(f"InstanceNorm2d: want num_features of at least 1, got {num_features}")
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
         self.weight = Parameter(np.ones(num_features, np.float32)) if affine else None

@@ -41,10 +41,9 @@ class ImageLayer(Module):
     def _check_outputs(self, lengths: Lengths, outputs: Lengths) -> Lengths:
         """Return the lengths of the output, if there is one."""
         if min(outputs) < 1:
-            kind = " x ".join(map(str, lengths))
-            raise LayerError(
-                self, f"want an image that the kernel fits into, got {kind} pixels for {self.extra_repr()}"
-            )
+            came, given = (" x ".join(map(str, numbers)) for numbers in (lengths, outputs))
+            message = f"want an image large enough for an output, got {came} pixels, which give {given}"
+            raise LayerError(self, f"{message}, for {self.extra_repr()}")
         return outputs
 
 

@@ -32,6 +32,8 @@ class _BatchNorm(Module):
         bias: bool = True,
     ) -> None:
         super().__init__()
+        if num_features < 1:
+            raise ValueError(f"{type(self).__name__}: want num_features of at least 1, got {num_features}")
         if eps <= 0:
             raise ValueError(f"{type(self).__name__}: want eps > 0, got {eps}")
         self.num_features, self.eps, self.momentum = num_features, eps, momentum

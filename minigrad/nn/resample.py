@@ -36,9 +36,9 @@ class ZeroPad2d(WeightedWindows):
 
     def __init__(self, padding: Size) -> None:
         super().__init__()
-        sides = (padding,) * 4 if isinstance(padding, int) else tuple(padding)
-        if len(sides) != 4:
-            raise ValueError(f"ZeroPad2d: want one number or (left, right, top, bottom), got {padding!r}")
+        sides = tuple(padding) if isinstance(padding, Sequence) else (padding,) * 4
+        if len(sides) != 4 or not all(isinstance(side, (int, np.integer)) for side in sides):
+            raise ValueError(f"ZeroPad2d: want padding to be an integer or (left, right, top, bottom), got {padding!r}")
         self.padding = sides
 
     def plan(self, lengths: Lengths) -> tuple[Lengths, Array, Array]:
@@ -94,6 +94,11 @@ class Upsample(WeightedWindows):
             raise ValueError(f"Upsample: want mode in {tuple(self.ranks)}, got {mode!r}")
         if (size is None) == (scale_factor is None):
             raise ValueError(f"Upsample: want either size or scale_factor, got {size} and {scale_factor}")
+        numbers = np.asarray(scale_factor if size is None else size)
+        if size is not None and not (numbers.dtype.kind in "iu" and np.all(numbers > 0)):
+            raise ValueError(f"Upsample: want size in positive integers, got {size!r}")
+        if size is None and not (numbers.dtype.kind in "iuf" and np.all((numbers > 0) & np.isfinite(numbers))):
+            raise ValueError(f"Upsample: want scale_factor in positive numbers, got {scale_factor!r}")
         if align_corners is not None and mode == "nearest":
             raise ValueError("Upsample: align_corners has a meaning for linear and bilinear only")
         self.size, self.scale_factor, self.mode = size, scale_factor, mode

@@ -71,9 +71,9 @@ def channels(shape: tuple[int, ...]) -> ErrorCase:
 
 
 TOO_SMALL_2D = ErrorCase(
-    "too small", np.ones((2, 3, 1, 6)), "want an image that the kernel fits into, got 1 x 6 pixels"
+    "too small", np.ones((2, 3, 1, 6)), "want an image large enough for an output, got 1 x 6 pixels"
 )
-TOO_SMALL_1D = ErrorCase("too small", np.ones((2, 3, 1)), "want an image that the kernel fits into, got 1 pixels")
+TOO_SMALL_1D = ErrorCase("too small", np.ones((2, 3, 1)), "want an image large enough for an output, got 1 pixels")
 CONV_2D = errors(IMAGES, r"\(N, 3, H, W\), or without N", channels(IMAGES), TOO_SMALL_2D)
 SAME_2D = errors(IMAGES, r"\(N, 3, H, W\), or without N", channels(IMAGES))
 CONV_1D = errors(SIGNALS, r"\(N, 3, L\), or without N", channels(SIGNALS), TOO_SMALL_1D)
@@ -130,7 +130,9 @@ IMAGE_LAYERS = [
         padding=(2, 1),
         output_padding=(1, 0),
         dilation=(1, 2),
-        flags={"errors": (ErrorCase("nothing left", np.ones((2, 3, 1, 1)), "want an image that the kernel fits"),)},
+        flags={
+            "errors": (ErrorCase("nothing left", np.ones((2, 3, 1, 1)), "want an image large enough for an output"),)
+        },
     ),
     same("ConvTranspose2d", "groups", (2, 6, 5, 3), 6, 4, 3, stride=2, groups=2, bias=False),
     same("ConvTranspose2d", "depthwise-alone", IMAGES, 3, 3, (2, 3), stride=2, groups=3),
@@ -235,7 +237,7 @@ IMAGE_LAYERS = [
         (-1, 2, -3, -1),
         flags={
             **SKIPS,
-            "errors": (ErrorCase("nothing left", np.ones((1, 2, 3, 4)), "want an image that the kernel fits"),),
+            "errors": (ErrorCase("nothing left", np.ones((1, 2, 3, 4)), "want an image large enough for an output"),),
         },
     ),
     same(
