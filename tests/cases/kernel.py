@@ -36,6 +36,7 @@ class KernelCase:
 
 KERNELS = [KernelCase(name, planted=planted) for name in ARGUMENTS for planted in ((), SPECIAL)]
 KERNELS.append(KernelCase("depthwise_backward_weight", (7, 1, 2, 5), 1, 10.0))  # sums of 470 products
+KERNELS.append(KernelCase("winograd_input", (2, 3, 1, 5), 1, 1e-3, (1e4, 0.0)))  # differences of 6.25e4
 
 # Sizes around the widths of vector registers: 4, 8 and 16 numbers.
 LENGTHS = st.sampled_from([1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 64, 65])

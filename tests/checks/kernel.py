@@ -17,8 +17,13 @@ from tests.checks.errors import Check, Errors, assert_within
 BOUND = {np.float32: 20 * 2.0**-24, np.float64: 20 * 2.0**-53}
 # Their results are float64, but they add four terms at a time in the precision of the images: 5 roundings of it.
 IN_PRECISION_OF_X = ("channel_moments", "channel_norm_sums")
-# Sums of M products of both signs, in the precision of the images, are some √M products large (M is at most 980).
-PRODUCTS = {"depthwise_backward_weight": lambda x, dy, *others: dy.shape[0] * dy.shape[1]}
+# By how much parts are larger than the product of the arguments. Sums of M products of both signs, in the precision of
+# the images, are some √M products large (M is at most 980). Pixels are multiplied twice by the matrix B of a transform,
+# whose largest number is 5/2, and nearly cancel each other.
+LARGER = {
+    "depthwise_backward_weight": lambda x, dy, *others: (dy.shape[0] * dy.shape[1]) ** 0.5,
+    "winograd_input": lambda *given: 2.5**2,
+}
 
 
 def kernel(backend: str, name: str) -> Callable[..., None]:
@@ -35,7 +40,7 @@ def jit_equals_reference(case: KernelCase, at: At) -> Errors:
         kernel("reference", case.cls)(*expected)
         kernel("jit", case.cls)(*actual)
     arrays = [i for i, value in enumerate(given) if isinstance(value, np.ndarray)]
-    sizes = sizes_of([given[i] for i in arrays]) * PRODUCTS.get(case.cls, lambda *others: 1)(*given) ** 0.5
+    sizes = sizes_of([given[i] for i in arrays]) * LARGER.get(case.cls, lambda *given: 1)(*given)
     errors = {"values": 0.0}
     for i in arrays:
         error = difference(actual[i], expected[i], sizes)
