@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -17,16 +17,22 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DOTS_PER_INCH = 150
+TRAINING: Final = "--"
+VALIDATION: Final = "-"
+RING: dict[str, Any] = {"marker": "o", "markersize": 9, "markerfacecolor": "none"}
+CHOSEN = "chosen epoch"
 
 
-def curves(histories: Mapping[str, History], path: str | Path) -> None:
+def curves(histories: Mapping[str, History], path: str | Path, chosen: Mapping[str, int] | None = None) -> None:
     """Draw loss and accuracy against the epoch, one colour a run: dashed in training, solid in validation.
 
-    Without accuracy in any of the histories there is one panel.
+    Without accuracy in any of the histories there is one panel. The legend names what is drawn. The name of a single
+    run is the title.
 
     Arguments:
         histories: runs by name.
         path: the file; its suffix says which format (png, svg, pdf). An old file is replaced.
+        chosen: the epochs whose weights were kept, by run. Each is marked.
     """
     if not any(len(history) for history in histories.values()):
         raise ValueError("curves: want at least one history with an epoch in it, got none")
@@ -39,9 +45,10 @@ def curves(histories: Mapping[str, History], path: str | Path) -> None:
     colours = _colours(len(histories))
     for axes, column in zip(np.atleast_1d(figure.subplots(1, len(columns))), columns, strict=True):
         for (name, history), colour in zip(histories.items(), colours, strict=True):
-            _draw_run(axes, history, column, name, colour)
+            _draw_run(axes, history, column, colour)
+            _mark_epoch(axes, history, column, (chosen or {}).get(name), colour)
         _finish_panel(axes, column)
-    _add_legend(figure, histories, colours)
+    _add_legend(figure, list(histories), colours)
     _save(figure, path)
 
 
@@ -54,7 +61,8 @@ def confusion_matrix(matrix: npt.ArrayLike, classes: Sequence[str], path: str | 
         path: the file; its suffix says which format (png, svg, pdf). An old file is replaced.
     """
     counts = np.asarray(matrix)
-    size = len(classes)
+    names = [str(name) for name in classes]
+    size = len(names)
     if counts.shape != (size, size) or size == 0:
         raise ValueError(f"confusion_matrix: want a matrix ({size}, {size}) for {size} classes, got {counts.shape}")
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -64,10 +72,10 @@ def confusion_matrix(matrix: npt.ArrayLike, classes: Sequence[str], path: str | 
     for (row, column), count in np.ndenumerate(counts):
         colour = "white" if shares[row, column] > 0.5 else "black" if count else "0.7"
         axes.text(column, row, f"{count}", ha="center", va="center", color=colour, fontsize=9)
-    is_long = max(map(len, classes)) > 4
+    is_long = max(map(len, names)) > 4
     slant: dict[str, Any] = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if is_long else {}
-    axes.set_xticks(range(size), classes, **slant)
-    axes.set_yticks(range(size), classes)
+    axes.set_xticks(range(size), names, parse_math=False, **slant)
+    axes.set_yticks(range(size), names, parse_math=False)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     total = counts.sum()
@@ -100,12 +108,20 @@ def _colours(runs: int) -> list[Any]:
     return [colormaps["tab10"](i) if runs <= 10 else colormaps["turbo"](i / (runs - 1)) for i in range(runs)]
 
 
-def _draw_run(axes: Axes, history: History, column: str, name: str, colour: Any) -> None:
-    for key, style in ((column, "--"), (f"val_{column}", "-")):
+def _draw_run(axes: Axes, history: History, column: str, colour: Any) -> None:
+    for key, style in ((column, TRAINING), (f"val_{column}", VALIDATION)):
         if key in history.columns:
             epochs, values = history["epoch"], np.array(history[key])
             marker = "o" if len(history) <= 30 else None
             axes.plot(epochs, values, style, color=colour, linewidth=1.6, marker=marker, markersize=3)
+
+
+def _mark_epoch(axes: Axes, history: History, column: str, epoch: int | None, colour: Any) -> None:
+    """Ring the value of an epoch: the one in validation, if there is one."""
+    key = f"val_{column}" if f"val_{column}" in history.columns else column
+    if epoch in history["epoch"] and key in history.columns:
+        value = history[key][history["epoch"].index(epoch)]
+        axes.plot([epoch], [value], linestyle="", color=colour, label=CHOSEN, **RING)
 
 
 def _finish_panel(axes: Axes, column: str) -> None:
@@ -121,16 +137,26 @@ def _finish_panel(axes: Axes, column: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _add_legend(figure: Figure, histories: Mapping[str, History], colours: list[Any]) -> None:
-    """Explain the colours and the two styles once, below the panels."""
+def _add_legend(figure: Figure, names: Sequence[str], colours: Sequence[Any]) -> None:
+    """Name what the panels show, once, below them: the styles in the colour of a single run, else in grey."""
     from matplotlib.lines import Line2D
 
-    runs = [
-        Line2D([], [], color=colour, linewidth=3, label=name) for name, colour in zip(histories, colours, strict=True)
-    ]
-    styles = [
-        Line2D([], [], color="0.3", linestyle="--", label="training"),
-        Line2D([], [], color="0.3", linestyle="-", label="validation"),
-    ]
-    columns = min(len(runs) + 2, 6)
-    figure.legend(handles=[*runs, *styles], loc="outside lower center", ncols=columns, frameon=False)
+    drawn = [line for axes in figure.axes for line in axes.lines]
+    is_single = len(names) == 1
+    colour = colours[0] if is_single else "0.3"
+    entries = [] if is_single else [(Line2D([], [], color=c), name) for c, name in zip(colours, names, strict=True)]
+    if any(line.get_linestyle() == TRAINING for line in drawn):
+        entries.append((Line2D([], [], linestyle=TRAINING, color=colour), "training"))
+    if any(line.get_linestyle() == VALIDATION for line in drawn):
+        entries.append((Line2D([], [], linestyle=VALIDATION, color=colour), "validation"))
+    if any(line.get_label() == CHOSEN for line in drawn):
+        entries.append((Line2D([], [], linestyle="", color=colour, **RING), CHOSEN))
+    handles, texts = zip(*entries, strict=True)
+    # matplotlib leaves a label out that begins with "_", so the texts are set afterwards.
+    numbers = [str(number) for number in range(len(texts))]
+    legend = figure.legend(handles, numbers, loc="outside lower center", ncols=min(len(texts), 6), frameon=False)
+    for label, text in zip(legend.get_texts(), texts, strict=True):
+        label.set_parse_math(False)
+        label.set_text(text)
+    if is_single:
+        figure.suptitle(names[0], fontsize=11, parse_math=False)

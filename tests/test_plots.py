@@ -41,6 +41,37 @@ def test_curves_are_dashed_in_training_and_solid_in_validation(tmp_path, drawn):
     assert legend == ["small", "large", "training", "validation"]
 
 
+def test_the_legend_of_one_run_names_its_lines(tmp_path, drawn):
+    plots.curves({"fashion-mnist": run(5)}, tmp_path / "curves.png", {"fashion-mnist": 4})
+    (legend,), (loss, _) = drawn[0].legends, drawn[0].axes
+    assert [text.get_text() for text in legend.get_texts()] == ["training", "validation", "chosen epoch"]
+    assert drawn[0].get_suptitle() == "fashion-mnist"
+    training, validation, ring = loss.lines
+    handles = legend.get_lines()
+    assert [line.get_linestyle() for line in handles[:2]] == ["--", "-"]
+    assert {line.get_color() for line in handles} == {training.get_color()}
+    assert (ring.get_xdata()[0], ring.get_ydata()[0]) == (4, validation.get_ydata()[3])
+
+
+def test_the_legend_names_no_line_that_is_not_drawn(tmp_path, drawn):
+    plots.curves({"a": run(2, "loss"), "b": run(2, "loss")}, tmp_path / "curves.png", {"a": 9})
+    assert [text.get_text() for text in drawn[0].legends[0].get_texts()] == ["a", "b", "training"]
+
+
+def test_names_are_no_formulas(tmp_path, drawn):
+    names = ["$1-$5_", "a $^$", "_hidden"]
+    plots.curves({name: run() for name in names}, tmp_path / "curves.png")
+    assert [text.get_text() for text in drawn[0].legends[0].get_texts()][:3] == names
+    plots.curves({"lr=$x^$": run()}, tmp_path / "curves.png")
+    plots.confusion_matrix(np.eye(3), names, tmp_path / "matrix.png")
+    assert [label.get_text() for label in drawn[-1].axes[0].get_yticklabels()] == names
+
+
+def test_classes_may_be_numbers(tmp_path, drawn):
+    plots.confusion_matrix(np.eye(2), [3, 5], tmp_path / "matrix.png")
+    assert [label.get_text() for label in drawn[0].axes[0].get_xticklabels()] == ["3", "5"]
+
+
 def test_curves_without_accuracy_or_validation(tmp_path, drawn):
     plots.curves({"regression": run(1, "loss")}, tmp_path / "curves.svg")
     assert b"<svg" in (tmp_path / "curves.svg").read_bytes()

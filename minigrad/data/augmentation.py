@@ -24,8 +24,8 @@ class Augmentation:
 
     Arguments:
         flip: probability of being mirrored, left to right.
-        crop: how many pixels an image is shifted at most, in both directions; what comes in is 0 before normalisation.
-            (It is padded by so many on each side, and a part of the old size taken.)
+        crop: largest shift in pixels, along both axes; what comes in is 0 before normalisation. It is the padding of
+            torchvision's `RandomCrop(size, padding=crop)`, which pads an image and cuts the old size out of it.
         rotation: by up to so many degrees either way, about the centre, bilinearly; what comes in is 0 as well.
         erasing: probability that a rectangle becomes 0, after normalisation.
         scale: least and largest share of the image that it takes.
