@@ -125,15 +125,11 @@ def fitting(shape: Sequence[int], wanted: Sequence[int]) -> dict[str, Any]:
 
 
 def load_backbone(model: nn.Module, state: State) -> None:
-    """Load all but the head, and counts of batches, which old files have not.
+    """Load all but the head.
 
     Raises:
         ValueError: listing every key that does not fit, or for a model that has nothing but a head.
     """
     head = f"{models.head_name(model)}."
-    own = {
-        name: array
-        for name, array in model.state_dict().items()
-        if name.startswith(head) or name.endswith(".num_batches_tracked")
-    }
+    own = {name: array for name, array in model.state_dict().items() if name.startswith(head)}
     model.load_state_dict(own | {name: array for name, array in state.items() if not name.startswith(head)})

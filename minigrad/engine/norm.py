@@ -8,7 +8,7 @@ import numpy as np
 
 from minigrad import nn
 from minigrad.engine.lowering import Lowering, Pull, lowers
-from minigrad.engine.memory import Array, Cell, Image, Memory, Value, cut
+from minigrad.engine.memory import Array, Cell, Cut, Image, Memory, Value, cut
 from minigrad.nn.errors import LayerError
 from minigrad.nn.parameter import Parameter
 
@@ -115,25 +115,27 @@ def _statistics(
     """
     M, C = form
     mean, var, inv_std = (b.buffer((C,), dtype, name) for name in ("mean", "var", "inv_std"))
-    if layer.track_running_stats and not layer.is_learning:
-        b.emit("batch_norm_inv_std", cut(layer.running_var), layer.eps, cut(inv_std))
-        return layer.running_mean, inv_std, False
+    if (fixed := layer.fixed) is not None:
+        b.emit("batch_norm_inv_std", cut(fixed[1]), layer.eps, cut(inv_std))
+        return fixed[0], inv_std, False
     if M == 1:
         raise LayerError(layer, f"want more than 1 value for each channel in training, got {form}").seen_from(b.model)
     take(mean, var, inv_std)
-    if layer.track_running_stats:
-        _track(b, layer, mean, var, M)
+    if (tracked := layer.tracked) is not None:
+        running = map(cut, tracked)
+        b.emit("batch_norm_track", cut(mean), cut(var), _share(b, layer), M / (M - 1), *running)
     return mean, inv_std, True
 
 
-def _track(b: Lowering, layer: BatchNorm, mean: Memory, var: Memory, M: int) -> None:
-    tracked = layer.num_batches_tracked.reshape(1)
-    b.emit("count", tracked)
-    share = Cell(0.0 if layer.momentum is None else float(layer.momentum))
-    if layer.momentum is None:
-        b.emit("inverse", tracked, share.array)
-    running = cut(layer.running_mean), cut(layer.running_var)
-    b.emit("batch_norm_track", cut(mean), cut(var), share, M / (M - 1), *running)
+def _share(b: Lowering, layer: BatchNorm) -> Cell:
+    """Count a batch, and return its share in the running statistics."""
+    share = Cell(float(layer.momentum or 0))
+    if layer.num_batches_tracked is not None:
+        count = layer.num_batches_tracked.reshape(1)
+        b.emit("count", count)
+        if layer.momentum is None:
+            b.emit("inverse", count, share.array)
+    return share
 
 
 @lowers(nn.LayerNorm)
@@ -173,15 +175,16 @@ def group_norm(b: Lowering, layer: nn.GroupNorm | nn.InstanceNorm2d, x: Value) -
     pixels, dtype = b.pixels(x, len(x.shape) - 2 if isinstance(layer, nn.GroupNorm) else 2), x.dtype
     S, N, C = pixels.shape
     groups = layer.num_groups if isinstance(layer, nn.GroupNorm) else C
-    if isinstance(layer, nn.InstanceNorm2d) and layer.track_running_stats and not layer.is_learning:
+    if isinstance(layer, nn.InstanceNorm2d) and layer.fixed is not None:
         return batch_norm(b, layer, x)
     if groups == N * S * C or (isinstance(layer, nn.InstanceNorm2d) and S == 1):
         raise LayerError(layer, f"want more than 1 value in each group, got {x.shape}").seen_from(b.model)
     gamma, beta = affine_of(layer.weight, layer.bias, C, dtype)
     mean, var, inv_std = (b.buffer((N, groups), dtype, name) for name in ("mean", "var", "inv_std"))
     b.emit("group_norm_statistics", pixels, layer.eps, mean, var, inv_std, over=N, grain=1, work=2 * pixels.size)
-    if isinstance(layer, nn.InstanceNorm2d) and layer.track_running_stats:
-        _track_average(b, layer, mean, var, S)
+    if isinstance(layer, nn.InstanceNorm2d) and (tracked := layer.tracked) is not None:
+        average = _averages(b, layer, mean, var)
+        b.emit("batch_norm_track", *average, Cell(float(layer.momentum or 0)), S / (S - 1), *map(cut, tracked))
     y = b.like(pixels, "y")
     b.emit("group_norm_forward", cut(pixels), gamma, beta, mean, inv_std, cut(y))
 
@@ -198,12 +201,11 @@ def group_norm(b: Lowering, layer: nn.GroupNorm | nn.InstanceNorm2d, x: Value) -
     return Image(y, x.shape), pull
 
 
-def _track_average(b: Lowering, layer: nn.InstanceNorm2d, mean: Memory, var: Memory, S: int) -> None:
-    """Move the running statistics towards the means of the images' statistics."""
+def _averages(b: Lowering, layer: nn.InstanceNorm2d, mean: Memory, var: Memory) -> list[Cut]:
+    """Emit the means of the images' statistics."""
     averages = []
     for values in (mean, var):
         average, *unused = (b.buffer(mean.shape[1:], mean.dtype, name) for name in ("average", "unused", "unused"))
         b.emit("batch_norm_statistics", values, layer.eps, average, *unused, over=mean.shape[1])
         averages.append(cut(average))
-    running = cut(layer.running_mean), cut(layer.running_var)
-    b.emit("batch_norm_track", *averages, Cell(float(layer.momentum or 0)), S / (S - 1), *running)
+    return averages

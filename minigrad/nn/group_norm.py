@@ -8,7 +8,7 @@ from minigrad import kernels
 from minigrad.nn.errors import LayerError
 from minigrad.nn.image import ImageLayer, from_pixels, to_pixels
 from minigrad.nn.module import Module
-from minigrad.nn.norm import add_affine_gradients, affine
+from minigrad.nn.norm import ChannelNorm, add_affine_gradients, affine
 from minigrad.nn.parameter import Array, Parameter
 
 
@@ -78,7 +78,7 @@ class GroupNorm(Module):
         )
 
 
-class InstanceNorm2d(ImageLayer):
+class InstanceNorm2d(ChannelNorm, ImageLayer):
     r"""y = γ_c x̂ + β_c with x̂ = (x - μ_nc) / √(σ²_nc + eps), over the pixels of each channel of each image.
 
     With running statistics those move in training, running += momentum (batch - running), towards the means over the
@@ -123,17 +123,12 @@ class InstanceNorm2d(ImageLayer):
         *,
         bias: bool = True,
     ) -> None:
-        super().__init__()
-        if num_features < 1:
-            raise ValueError(f"InstanceNorm2d: want num_features of at least 1, got {num_features}")
-        self.num_features, self.eps, self.momentum = num_features, eps, momentum
-        self.affine, self.track_running_stats = affine, track_running_stats
-        self.weight = Parameter(np.ones(num_features, np.float32)) if affine else None
-        self.bias = Parameter(np.zeros(num_features, np.float32)) if affine and bias else None
-        if track_running_stats:
-            self.running_mean = np.zeros(num_features, np.float32)
-            self.running_var = np.ones(num_features, np.float32)
-            self.num_batches_tracked = np.zeros((), np.int64)
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, bias=bias)
+
+    @property
+    def fixed(self) -> tuple[Array, Array] | None:
+        """The running statistics where x is normalised by them: only while they are tracked, unlike BatchNorm's."""
+        return super().fixed if self.track_running_stats else None
 
     def _forward(self, x: Array) -> tuple[Array, Any]:
         C = self.num_features
@@ -141,9 +136,9 @@ class InstanceNorm2d(ImageLayer):
         pixels = to_pixels(x, self.rank)
         y = np.empty_like(pixels)
         gamma, beta = affine(self.weight, self.bias, C, x.dtype)
-        if self.track_running_stats and not self.is_learning:
-            mean, inv_std = self.running_mean.copy(), np.empty(C, x.dtype)
-            kernels.batch_norm_inv_std(self.running_var, self.eps, inv_std)
+        if (fixed := self.fixed) is not None:
+            mean, inv_std = fixed[0].copy(), np.empty(C, x.dtype)
+            kernels.batch_norm_inv_std(fixed[1], self.eps, inv_std)
             kernels.batch_norm_forward(pixels.reshape(-1, C), gamma, beta, mean, inv_std, 0, C, y.reshape(-1, C))
         else:
             mean, inv_std = self._statistics(pixels)
@@ -156,11 +151,11 @@ class InstanceNorm2d(ImageLayer):
             raise LayerError(self, "want more than 1 pixel, got 1 x 1")
         mean, var, inv_std = np.empty((3, N, C), pixels.dtype)
         kernels.group_norm_statistics(pixels, self.eps, 0, N, mean, var, inv_std)
-        if self.track_running_stats:
+        if (tracked := self.tracked) is not None:
             average, unused = np.empty((2, C), pixels.dtype), np.empty((2, C), pixels.dtype)
             for values, to in zip((mean, var), average, strict=True):
                 kernels.batch_norm_statistics(values, self.eps, 0, C, to, *unused)
-            kernels.batch_norm_track(*average, self.momentum or 0.0, S / (S - 1), self.running_mean, self.running_var)
+            kernels.batch_norm_track(*average, self.momentum or 0.0, S / (S - 1), *tracked)
         return mean, inv_std
 
     def _backward(self, saved: Any, dy: Array) -> Array:
@@ -177,10 +172,3 @@ class InstanceNorm2d(ImageLayer):
             kernels.group_norm_backward_parameters(cotangent, pixels, mean, inv_std, dgamma, dbeta)
         add_affine_gradients(self.weight, self.bias, dgamma, dbeta)
         return from_pixels(dx, shape[-2:], shape)
-
-    def extra_repr(self) -> str:
-        """Return the arguments."""
-        return (
-            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
-            f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
-        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Self, final, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Self, final, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from minigrad.nn.errors import BackwardError, LayerError, path_of
 from minigrad.nn.parameter import Array, Parameter, for_kernels
 from minigrad.nn.recording import SavedStack, enable_grad, is_recording
+from minigrad.nn.state import IncompatibleKeys, load_state
 
 if TYPE_CHECKING:
     from minigrad.nn.observe import Summary
@@ -35,6 +36,9 @@ class Module(ABC):
     Attributes are the registry: a `Parameter` is a parameter, a `Module` (or a list of them) a child, a NumPy array
     a buffer (state that is saved but not trained). Names that begin with an underscore are left out.
     """
+
+    optional_state: ClassVar[tuple[str, ...]] = ()
+    """Names of buffers that a state may lack."""
 
     def __init__(self) -> None:
         self.training = True
@@ -229,31 +233,36 @@ class Module(ABC):
             name: (value.data if isinstance(value, Parameter) else value).copy() for name, value in self._named_state()
         }
 
-    def load_state_dict(self, state: Mapping[str, npt.ArrayLike], strict: bool = True) -> None:
-        """Copy `state` into the parameters and buffers, converted to their dtype.
+    def load_state_dict(self, state: Mapping[str, npt.ArrayLike], strict: bool = True) -> IncompatibleKeys:
+        """Copy `state` into the parameters and buffers, converted to their dtype, all of it or nothing.
+
+        As in PyTorch, a state may lack the `num_batches_tracked` of a normalisation, which old files have not.
 
         Arguments:
             state: arrays by name, as `state_dict()` gives them.
-            strict: whether a key that is missing or unknown is an error. A wrong shape always is.
+            strict: whether a key that is missing or unknown is an error. A wrong shape always is, and so are numbers
+                that would become others: complex ones, fractions for an integer, what overflows.
+
+        Returns:
+            The `missing_keys` and the `unexpected_keys`, none where `strict`.
 
         Raises:
-            ValueError: listing every key that does not fit. Nothing has been written then.
+            TypeError: if the state is no mapping.
+            ValueError: listing all that does not fit. Nothing has been written then.
         """
-        own = dict(self._named_state())
-        arrays = {name: np.asarray(value) for name, value in state.items()}
-        problems = [f"missing: {name} {own[name].shape}" for name in own if strict and name not in arrays]
-        problems += [f"unexpected: {name} {arrays[name].shape}" for name in arrays if strict and name not in own]
-        problems += [
-            f"shape: {name} is {own[name].shape}, got {array.shape}"
-            for name, array in arrays.items()
-            if name in own and own[name].shape != array.shape
-        ]
-        if problems:
-            raise ValueError(f"{type(self).__name__}.load_state_dict:\n  " + "\n  ".join(problems))
-        for name, array in arrays.items():
-            if name in own:
-                value = own[name]
-                (value.data if isinstance(value, Parameter) else value)[...] = array
+        where = f"{type(self).__name__}.load_state_dict"
+        if not isinstance(state, Mapping):
+            raise TypeError(f"{where}: want arrays by name, got {type(state).__name__}")
+        own = {name: value.data if isinstance(value, Parameter) else value for name, value in self._named_state()}
+        optional = {
+            f"{prefix}.{name}" if prefix else name
+            for prefix, module in self.named_modules()
+            for name in module.optional_state
+        }
+        try:
+            return load_state(own, state, optional, strict)
+        except ValueError as error:
+            raise ValueError(f"{where}:{error}") from None
 
     def to(self, dtype: npt.DTypeLike) -> Self:
         """Convert all parameters and floating buffers to float32 or float64. Optimizers follow at their next step."""

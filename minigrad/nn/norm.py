@@ -13,7 +13,70 @@ from minigrad.nn.parameter import Array, Parameter
 from minigrad.nn.rows import from_rows, to_rows
 
 
-class _BatchNorm(Module):
+class ChannelNorm(Module):
+    """A normalisation of channels: γ and β, and running statistics, each of which a layer has or has as None.
+
+    Arguments:
+        num_features: channels C.
+        eps: added to the variance.
+        momentum: share of the new batch in the running statistics.
+        affine: whether there are γ and β.
+        track_running_stats: whether there are running statistics.
+        bias: whether there is β.
+    """
+
+    optional_state: ClassVar[tuple[str, ...]] = ("num_batches_tracked",)  # PyTorch's since 0.4.1
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float,
+        momentum: float | None,
+        affine: bool,
+        track_running_stats: bool,
+        *,
+        bias: bool,
+    ) -> None:
+        super().__init__()
+        if num_features < 1:
+            raise ValueError(f"{type(self).__name__}: want num_features of at least 1, got {num_features}")
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.affine, self.track_running_stats = affine, track_running_stats
+        self.weight = Parameter(np.ones(num_features, np.float32)) if affine else None
+        self.bias = Parameter(np.zeros(num_features, np.float32)) if affine and bias else None
+        self.running_mean: Array | None = None
+        self.running_var: Array | None = None
+        self.num_batches_tracked: Array | None = None
+        if track_running_stats:
+            self.running_mean = np.zeros(num_features, np.float32)
+            self.running_var = np.ones(num_features, np.float32)
+            self.num_batches_tracked = np.zeros((), np.int64)
+
+    @property
+    def running(self) -> tuple[Array, Array] | None:
+        """The running mean and variance, or None where one of them is None."""
+        mean, var = self.running_mean, self.running_var
+        return None if mean is None or var is None else (mean, var)
+
+    @property
+    def fixed(self) -> tuple[Array, Array] | None:
+        """The running statistics where x is normalised by them, None where that is by its own."""
+        return None if self.is_learning else self.running
+
+    @property
+    def tracked(self) -> tuple[Array, Array] | None:
+        """The running statistics where x, normalised by its own, moves them; None where not."""
+        return self.running if self.track_running_stats else None
+
+    def extra_repr(self) -> str:
+        """Return the arguments."""
+        return (
+            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
+            f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
+        )
+
+
+class _BatchNorm(ChannelNorm):
     """What the two have in common: y = γ x̂ + β over the vectors along axis 1, wherever in the batch they lie.
 
     A class says which numbers of axes its input may have, and what follows the channels.
@@ -31,35 +94,24 @@ class _BatchNorm(Module):
         *,
         bias: bool = True,
     ) -> None:
-        super().__init__()
-        if num_features < 1:
-            raise ValueError(f"{type(self).__name__}: want num_features of at least 1, got {num_features}")
         if eps <= 0:
             raise ValueError(f"{type(self).__name__}: want eps > 0, got {eps}")
-        self.num_features, self.eps, self.momentum = num_features, eps, momentum
-        self.affine, self.track_running_stats = affine, track_running_stats
-        self.weight = Parameter(np.ones(num_features, np.float32)) if affine else None
-        self.bias = Parameter(np.zeros(num_features, np.float32)) if affine and bias else None
-        if track_running_stats:
-            self.running_mean = np.zeros(num_features, np.float32)
-            self.running_var = np.ones(num_features, np.float32)
-            self.num_batches_tracked = np.zeros((), np.int64)
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, bias=bias)
 
     def _forward(self, x: Array) -> tuple[Array, Any]:
         C = self.num_features
         want = " or ".join(f"(N, {C}{axes})" for axes in self.axes.values())
         x = self._input(x, want, x.ndim in self.axes and x.shape[1] == C)
-        rows = to_rows(x, 1)
-        uses_batch = self.is_learning or not self.track_running_stats
-        if uses_batch:
+        rows, fixed = to_rows(x, 1), self.fixed
+        if fixed is None:
             mean, inv_std = self._batch_statistics(rows)
         else:
-            mean, inv_std = self.running_mean.copy(), np.empty(C, x.dtype)
-            kernels.batch_norm_inv_std(self.running_var, self.eps, inv_std)
+            mean, inv_std = fixed[0].copy(), np.empty(C, x.dtype)
+            kernels.batch_norm_inv_std(fixed[1], self.eps, inv_std)
         gamma, beta = affine(self.weight, self.bias, C, x.dtype)
         y = np.empty_like(rows)
         kernels.batch_norm_forward(rows, gamma, beta, mean, inv_std, 0, C, y)
-        return from_rows(y, x.shape, 1), (rows, mean, inv_std, uses_batch)
+        return from_rows(y, x.shape, 1), (rows, mean, inv_std, fixed is None)
 
     def _batch_statistics(self, rows: Array) -> tuple[Array, Array]:
         M, C = rows.shape
@@ -67,11 +119,17 @@ class _BatchNorm(Module):
             raise LayerError(self, f"want more than 1 value for each channel in training, got {rows.shape}")
         mean, var, inv_std = np.empty((3, C), rows.dtype)
         kernels.batch_norm_statistics(rows, self.eps, 0, C, mean, var, inv_std)
-        if self.track_running_stats:
-            self.num_batches_tracked += 1
-            share = 1 / int(self.num_batches_tracked) if self.momentum is None else self.momentum
-            kernels.batch_norm_track(mean, var, share, M / (M - 1), self.running_mean, self.running_var)
+        if (tracked := self.tracked) is not None:
+            kernels.batch_norm_track(mean, var, self._count(), M / (M - 1), *tracked)
         return mean, inv_std
+
+    def _count(self) -> float:
+        """Count a batch, and return its share in the running statistics."""
+        if self.num_batches_tracked is not None:
+            self.num_batches_tracked += 1
+            if self.momentum is None:
+                return 1 / int(self.num_batches_tracked)
+        return self.momentum or 0.0
 
     def _backward(self, saved: Any, dy: Array) -> Array:
         rows, mean, inv_std, uses_batch = saved
@@ -82,13 +140,6 @@ class _BatchNorm(Module):
         kernels.batch_norm_backward(dy_rows, gamma, rows, mean, inv_std, uses_batch, 0, C, dgamma, dbeta, dx)
         add_affine_gradients(self.weight, self.bias, dgamma, dbeta)
         return from_rows(dx, dy.shape, 1)
-
-    def extra_repr(self) -> str:
-        """Return the arguments."""
-        return (
-            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
-            f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
-        )
 
 
 class BatchNorm1d(_BatchNorm):

@@ -47,7 +47,7 @@ MUTANTS = [
         "Module: a state is loaded without the buffers",
         nn.BatchNorm1d,
         "state round trip",
-        edit(Module, "load_state_dict", "if name in own:\n", "if isinstance(own.get(name), Parameter):\n"),
+        edit(Module, "load_state_dict", "else value for", "else value.copy() for"),
     ),
     Mutant(
         "Module: a copy takes the saved values along",

@@ -270,7 +270,7 @@ OTHERS = [
         "InstanceNorm2d: uses the image's statistics in evaluation too",
         nn.InstanceNorm2d,
         "torch parity",
-        edit(nn.InstanceNorm2d, "_forward", "self.track_running_stats and not self.is_learning", "False"),
+        edit(nn.InstanceNorm2d, "_forward", "(fixed := self.fixed) is not None", "False"),
     ),
     Mutant(
         "Unflatten: dx in reverse order",

@@ -56,7 +56,7 @@ BATCH_NORM = [
         "BatchNorm1d: momentum is the share that stays",
         nn.BatchNorm1d,
         "torch training",
-        edit(nn.BatchNorm1d, "_batch_statistics", "else self.momentum", "else 1 - self.momentum"),
+        edit(nn.BatchNorm1d, "_count", "self.momentum or 0.0", "1 - self.momentum"),
     ),
     Mutant(
         "BatchNorm1d: the plain average counts one batch too few",
@@ -64,7 +64,7 @@ BATCH_NORM = [
         "torch training",
         edit(
             nn.BatchNorm1d,
-            "_batch_statistics",
+            "_count",
             "1 / int(self.num_batches_tracked)",
             "1 / max(1, int(self.num_batches_tracked) - 1)",
         ),
@@ -73,7 +73,7 @@ BATCH_NORM = [
         "BatchNorm1d: the batch's statistics in evaluation",
         nn.BatchNorm1d,
         "samples are independent",
-        edit(nn.BatchNorm1d, "_forward", "self.is_learning or not self.track_running_stats", "True"),
+        edit(nn.BatchNorm1d, "_forward", "fixed = to_rows(x, 1), self.fixed", "fixed = to_rows(x, 1), None"),
     ),
     Mutant(
         "BatchNorm1d: evaluation moves the running statistics",
@@ -90,7 +90,7 @@ BATCH_NORM = [
         "BatchNorm1d: saves the running mean itself, which the next forward may move",
         nn.BatchNorm1d,
         "memory contract",
-        edit(nn.BatchNorm1d, "_forward", "self.running_mean.copy()", "self.running_mean"),
+        edit(nn.BatchNorm1d, "_forward", "fixed[0].copy()", "fixed[0]"),
     ),
     Mutant(
         "BatchNorm1d: saved values in the layer",
@@ -100,8 +100,8 @@ BATCH_NORM = [
             edit(
                 nn.BatchNorm1d,
                 "_forward",
-                "(rows, mean, inv_std, uses_batch)",
-                "setattr(self, '_kept', (rows, mean, inv_std, uses_batch))",
+                "(rows, mean, inv_std, fixed is None)",
+                "setattr(self, '_kept', (rows, mean, inv_std, fixed is None))",
             ),
             edit(nn.BatchNorm1d, "_backward", "= saved", "= self._kept"),
         ),
