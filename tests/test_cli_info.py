@@ -84,7 +84,11 @@ def test_a_processor_without_a_name(toy):
 
 
 @pytest.mark.parametrize(
-    ("wanted", "said_threads"), [("3", "3"), ("many", "MINIGRAD_NUM_THREADS='many': want a whole number, at least 1")]
+    ("wanted", "said_threads"),
+    [
+        ("3", "3 (decided by MINIGRAD_NUM_THREADS)"),
+        ("many", "MINIGRAD_NUM_THREADS='many': want a whole number, at least 1 and at most 1024"),
+    ],
 )
 def test_threads(wanted, said_threads, toy):
     toy.setattr("minigrad.engine.threads._chosen", None)

@@ -236,12 +236,12 @@ def test_a_first_run_says_once_that_it_compiles(options, times, tmp_path, toy, c
 def test_threads_that_cannot_be_understood(tmp_path, toy, capsys):
     run = train_toy(tmp_path)
     toy.setattr("minigrad.engine.threads._chosen", None)
-    threads._unless_told.cache_clear()
+    threads.default_threads.cache_clear()
     toy.setenv("MINIGRAD_NUM_THREADS", "two")
     for command in (["train", "toy", *QUICK], ["evaluate", str(run)]):
         assert main(command) == 1
         assert one_line(capsys.readouterr().err).endswith(
-            "error: MINIGRAD_NUM_THREADS='two': want a whole number, at least 1\n"
+            "error: MINIGRAD_NUM_THREADS='two': want a whole number, at least 1 and at most 1024\n"
         )
 
 

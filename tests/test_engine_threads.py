@@ -28,7 +28,8 @@ from tests.engine_twins import adam, network, samples
 @pytest.fixture(autouse=True)
 def _as_before(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threads, "_chosen", None)
-    monkeypatch.delenv("MINIGRAD_NUM_THREADS", raising=False)
+    for name in (threads.OWN, *threads.SHARED):
+        monkeypatch.delenv(name, raising=False)
 
 
 # ------------------------------------------------------------------------------------------------------------ how many
@@ -40,33 +41,66 @@ def test_as_many_as_the_process_may_use() -> None:
 
 def test_set_num_threads() -> None:
     minigrad.set_num_threads(3)
+    assert threads.decision() == (3, "set_num_threads")
     assert minigrad.get_num_threads() == 3
-    with pytest.raises(ValueError, match="set_num_threads: want at least 1, got 0"):
-        minigrad.set_num_threads(0)
+    for out_of_range in (0, -1, 1025, 10**20):
+        with pytest.raises(ValueError, match=f"set_num_threads: want at least 1 and at most 1024, got {out_of_range}"):
+            minigrad.set_num_threads(out_of_range)
     for wrong in (2.0, "2", True, None):
         with pytest.raises(TypeError, match=f"set_num_threads: want a whole number, got {wrong!r}"):
             minigrad.set_num_threads(wrong)
     assert minigrad.get_num_threads() == 3
 
 
-def test_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It says how many, until somebody says so in the program."""
-    monkeypatch.setenv("MINIGRAD_NUM_THREADS", "5")
-    assert minigrad.get_num_threads() == 5
-    minigrad.set_num_threads(2)
-    assert minigrad.get_num_threads() == 2
+PROCESSORS = "the processors that this process may use"
+ENVIRONMENTS = {
+    "nothing": ({}, 4, PROCESSORS),
+    "ours": ({"MINIGRAD_NUM_THREADS": "3"}, 3, "MINIGRAD_NUM_THREADS"),
+    "ours goes before all": (
+        {"MINIGRAD_NUM_THREADS": "5", "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "2"},
+        5,
+        "MINIGRAD_NUM_THREADS",
+    ),
+    "ours is empty": ({"MINIGRAD_NUM_THREADS": "", "OMP_NUM_THREADS": "2"}, 2, "OMP_NUM_THREADS"),
+    "OpenMP's": ({"OMP_NUM_THREADS": "1"}, 1, "OMP_NUM_THREADS"),
+    "Numba's": ({"NUMBA_NUM_THREADS": "2"}, 2, "NUMBA_NUM_THREADS"),
+    "the least of both": ({"OMP_NUM_THREADS": "3", "NUMBA_NUM_THREADS": "2"}, 2, "NUMBA_NUM_THREADS"),
+    "more than processors": ({"OMP_NUM_THREADS": "64", "NUMBA_NUM_THREADS": "999999999999"}, 4, PROCESSORS),
+    "a list": ({"OMP_NUM_THREADS": "2,1"}, 2, "OMP_NUM_THREADS"),
+    "a list with spaces": ({"OMP_NUM_THREADS": " 3 , 2 "}, 3, "OMP_NUM_THREADS"),
+} | {
+    f"senseless: {value!r}": ({"OMP_NUM_THREADS": value, "NUMBA_NUM_THREADS": value}, 4, PROCESSORS)
+    for value in ("", "0", "-1", "all", "1.5", ",1", "0,3", " ", "9" * 5000)
+}
 
 
-@pytest.mark.parametrize("value", ["0", "-1", "two", "1.5", " "])
+@pytest.mark.parametrize(("variables", "count", "by"), ENVIRONMENTS.values(), ids=ENVIRONMENTS)
+def test_the_environment(variables: dict[str, str], count: int, by: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The least of the processors and what others say, unless our own variable says more or less."""
+    monkeypatch.setattr(threads, "available_processors", lambda: 4)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert threads.decision() == (count, by)
+    assert minigrad.get_num_threads() == count
+    minigrad.set_num_threads(7)
+    assert threads.decision() == (7, "set_num_threads")
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "two", "1.5", " ", "1025", "9" * 5000, "2,1"])
 def test_the_environment_is_wrong(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINIGRAD_NUM_THREADS", value)
-    with pytest.raises(ValueError, match=f"MINIGRAD_NUM_THREADS={value!r}: want a whole number, at least 1"):
+    want = f"MINIGRAD_NUM_THREADS={value!r}: want a whole number, at least 1 and at most 1024"
+    with pytest.raises(ValueError, match=want):
         minigrad.get_num_threads()
 
 
-def test_an_empty_environment_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MINIGRAD_NUM_THREADS", "")
-    assert minigrad.get_num_threads() == threads.available_processors()
+def test_in_a_worker_of_joblib() -> None:
+    """loky shares the processors out among its workers, by variables: two on two processors get one thread each."""
+    joblib = pytest.importorskip("joblib", reason="joblib comes with scikit-learn, which only the benchmarks want")
+    count = joblib.cpu_count()
+    with joblib.parallel_config("loky", n_jobs=2):
+        found = joblib.Parallel()(joblib.delayed(minigrad.get_num_threads)() for _ in range(4))
+    assert found == [max(1, count // 2)] * 4
 
 
 def control_groups(root: Path, groups: str, files: dict[str, str]) -> Path:

@@ -11,20 +11,14 @@ from pathlib import Path
 import numpy as np
 
 import minigrad
-from minigrad import engine, kernels
+from minigrad import kernels
 from minigrad.cli.parser import Commands, add_command
 from minigrad.data import CATALOG, find
-from minigrad.engine.threads import available_processors, cgroup_quota
+from minigrad.engine.threads import OWN, SHARED, available_processors, cgroup_quota, decision
 from minigrad.files import user_cache
 
 OPTIONAL = {"matplotlib": "extra: plot", "pillow": "extra: image"}
-THREAD_VARIABLES = (
-    "MINIGRAD_NUM_THREADS",
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "NUMBA_NUM_THREADS",
-)
+THREAD_VARIABLES = (OWN, *SHARED, "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 UNKNOWN = "unknown"
 
 
@@ -96,7 +90,7 @@ def threads() -> dict[str, str]:
     """Return how many processors there are, and what limits this process to fewer of them."""
     quota = cgroup_quota()
     try:
-        wanted = str(engine.get_num_threads())
+        wanted = "{0.threads} (decided by {0.by})".format(decision())
     except ValueError as error:
         wanted = str(error)
     return {

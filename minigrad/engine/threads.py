@@ -4,41 +4,77 @@ import math
 import os
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
+
+OWN = "MINIGRAD_NUM_THREADS"
+SHARED = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS")
+"""Variables of others that say how many threads a process should have. joblib sets them for its workers."""
+
+MOST = 1024  # a slip of the pen should not start more
 
 _chosen: int | None = None
+
+
+class Decision(NamedTuple):
+    """How many threads there are by default, and what decided it."""
+
+    threads: int
+    by: str
 
 
 def get_num_threads() -> int:
     """Return how many threads a compiled step uses.
 
-    What `set_num_threads` said, else the environment variable MINIGRAD_NUM_THREADS, else the number of processors that
-    this process may use: those of its affinity mask, or fewer where a control group (a container) has a quota. The
-    system is asked once.
+    What `set_num_threads` said, else the environment variable MINIGRAD_NUM_THREADS, else the least of the number of
+    processors that this process may use (those of its affinity mask, or fewer where a control group, a container, has
+    a quota), of NUMBA_NUM_THREADS and of OMP_NUM_THREADS. System and environment are asked once.
     """
-    return _unless_told() if _chosen is None else _chosen
+    return default_threads().threads if _chosen is None else _chosen
+
+
+def decision() -> Decision:
+    """Return how many threads a compiled step uses, and what decided it."""
+    return default_threads() if _chosen is None else Decision(_chosen, "set_num_threads")
 
 
 @cache
-def _unless_told() -> int:
-    said = os.environ.get("MINIGRAD_NUM_THREADS", "")
-    if not said:
-        return available_processors()
-    if not said.isdecimal() or int(said) < 1:
-        raise ValueError(f"MINIGRAD_NUM_THREADS={said!r}: want a whole number, at least 1")
-    return int(said)
+def default_threads() -> Decision:
+    """Return how many threads there are where `set_num_threads` has not been called.
+
+    Raises:
+        ValueError: MINIGRAD_NUM_THREADS makes no sense. Variables of others that make none are ignored.
+    """
+    said = os.environ.get(OWN, "")
+    if said:
+        count = _number(said)
+        if count is None or count > MOST:
+            raise ValueError(f"{OWN}={said!r}: want a whole number, at least 1 and at most {MOST}")
+        return Decision(count, OWN)
+    limits = [Decision(available_processors(), "the processors that this process may use")]
+    for name in SHARED:
+        # OMP_NUM_THREADS may be a list, with a number for each level of nesting.
+        count = _number(os.environ.get(name, "").partition(",")[0].strip())
+        if count is not None:
+            limits.append(Decision(count, name))
+    return min(limits, key=lambda limit: limit.threads)
+
+
+def _number(text: str) -> int | None:
+    """Return a whole number of at least 1; None for any other text."""
+    return int(text) or None if text.isdecimal() and len(text) < 10 else None
 
 
 def set_num_threads(threads: int) -> None:
     """Set how many threads a compiled step uses, from the next call on. The results do not depend on it.
 
     Arguments:
-        threads: at least 1.
+        threads: at least 1, at most 1024.
     """
     global _chosen
     if isinstance(threads, bool) or not isinstance(threads, int):
         raise TypeError(f"set_num_threads: want a whole number, got {threads!r}")
-    if threads < 1:
-        raise ValueError(f"set_num_threads: want at least 1, got {threads}")
+    if not 1 <= threads <= MOST:
+        raise ValueError(f"set_num_threads: want at least 1 and at most {MOST}, got {threads}")
     _chosen = threads
 
 
