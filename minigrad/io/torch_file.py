@@ -1,145 +1,58 @@
-"""PyTorch's .pt and .pth files without PyTorch: read by an unpickler that knows tensors and nothing else, and written.
+"""PyTorch's .pt and .pth files without PyTorch: read and written.
 
 A file is a pickle of names and tensors, each of which names a storage: the numbers lie beside the pickle, in a zip
-archive, or behind it, in the format before PyTorch 1.6. A pickle may call any function of any module. Here it may call
-those that rebuild a tensor; whatever else it names is refused, and nothing of it runs.
+archive, or behind it, in the format before PyTorch 1.6. `torch_pickle` reads the pickle, which can call nothing,
+`torch_storage` has the numbers.
 """
 
 from __future__ import annotations
 
-import pickle
 import struct
 import zipfile
-from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from io import BufferedReader, BytesIO, FileIO
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from minigrad.files import atomic_path
 from minigrad.io.state import Array, FilePath, StateFileError, load_state
+from minigrad.io.torch_pickle import Unpickler
+from minigrad.io.torch_storage import DTYPES, STORAGES, RefusedError, Storage
 
-# PyTorch's storages, by what NumPy calls their numbers. bfloat16 has no name there: it becomes float32.
-STORAGES = {
-    "FloatStorage": "float32",
-    "DoubleStorage": "float64",
-    "HalfStorage": "float16",
-    "BFloat16Storage": "bfloat16",
-    "LongStorage": "int64",
-    "IntStorage": "int32",
-    "ShortStorage": "int16",
-    "CharStorage": "int8",
-    "ByteStorage": "uint8",
-    "BoolStorage": "bool",
-    "ComplexFloatStorage": "complex64",
-    "ComplexDoubleStorage": "complex128",
-}
 ZIP_MAGIC = b"PK\x03\x04"  # at the beginning; what makes a whole archive of it stands at the end
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_PROTOCOL = 1001
 
 
-class _RefusedError(ValueError):
-    """What a file holds and must not."""
-
-
-class _Storage(NamedTuple):
-    """Numbers that tensors look at, of one of the `STORAGES`; bfloat16's bits as uint16."""
-
-    kind: str
-    numbers: Array
-
-
-class _Tensor(NamedTuple):
-    """A view of a storage, whose numbers may still have to be read."""
-
-    storage: _Storage
-    offset: int
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
-
-    def array(self) -> Array:
-        """Return a copy of what the view shows."""
-        numbers, items = self.storage.numbers, self.storage.numbers.itemsize
-        steps = [(size - 1) * stride for size, stride in zip(self.shape, self.strides, strict=True)]
-        is_empty = 0 in self.shape
-        if min((self.offset, *self.shape, *self.strides)) < 0 or (
-            not is_empty and self.offset + sum(steps) >= len(numbers)
-        ):
-            raise _RefusedError(f"a tensor of shape {self.shape} that leads out of its {len(numbers)} numbers")
-        if is_empty:
-            view = np.empty(self.shape, numbers.dtype)
-        else:
-            strides = [stride * items for stride in self.strides]
-            view = np.lib.stride_tricks.as_strided(numbers[self.offset :], self.shape, strides)
-        if STORAGES[self.storage.kind] == "bfloat16":
-            return (view.astype(np.uint32) << 16).view(np.float32)
-        return np.array(view, order="C")
-
-
-class _Rebuild:
-    """What a pickle may call to make a tensor or a parameter. It has no attribute that a pickle could set."""
-
-    __slots__ = ()
-
-    def __call__(self, source: Any, *arguments: Any) -> Any:
-        """Return the tensor of a storage, offset, shape and strides; of a tensor itself."""
-        if isinstance(source, _Tensor):
-            return source
-        offset, shape, strides = arguments[:3]
-        return _Tensor(source, int(offset), tuple(map(int, shape)), tuple(map(int, strides)))
-
-
-Storages = Callable[[str, str, int], _Storage]
-
-
-class _Unpickler(pickle.Unpickler):
-    """An unpickler that refuses every name but those of tensors.
-
-    Arguments:
-        file: the pickle.
-        storages: returns the storage of a kind, under a key, of so many numbers.
-    """
-
-    _NAMES: ClassVar[dict[tuple[str, str], Any]] = {
-        ("collections", "OrderedDict"): OrderedDict,
-        ("torch._utils", "_rebuild_tensor"): _Rebuild(),
-        ("torch._utils", "_rebuild_tensor_v2"): _Rebuild(),
-        ("torch._utils", "_rebuild_parameter"): _Rebuild(),
-        **{("torch", kind): kind for kind in STORAGES},
-    }
-
-    def __init__(self, file: Any, storages: Storages) -> None:
-        super().__init__(file, encoding="utf-8")
-        self._storages = storages
-
-    def find_class(self, module: str, name: str) -> Any:
-        """Return what stands for a name in the pickle."""
-        if (module, name) not in self._NAMES:
-            raise _RefusedError(
-                f"holds {module}.{name}; only tensors, numbers, strings, lists and dicts are read. Save a state_dict"
-            )
-        return self._NAMES[module, name]
-
-    def persistent_load(self, pid: Any) -> _Storage:
-        """Return a storage."""
-        what, kind, key, _, count, *view = pid
-        if what != "storage" or any(part is not None for part in view):
-            raise _RefusedError(f"holds a {what} that is not a whole storage")
-        return self._storages(kind, str(key), int(count))
-
-
 def load_torch(path: FilePath) -> Any:
     """Return what a PyTorch file holds, tensors as arrays: for a state_dict a dict of arrays by name.
+
+    It reads what `torch.load(path, weights_only=True, map_location="cpu")` reads, and nothing of it runs:
+
+    - Tensors and parameters are arrays with the tensors' strides. Those that share their numbers in PyTorch share them
+      here, so an array may not be contiguous, and writing into one may change another: copy it first.
+    - bfloat16 becomes float32, complex32 becomes complex64, conjugate and negative views become the values they show.
+    - Numbers, strings, bytes, None, lists, tuples, dicts, sets and Counters are read as they are, an OrderedDict as a
+      dict, torch.Size as a tuple, dtypes and devices as strings ("torch.float32", "cuda:0").
+
+    What PyTorch reads and this does not:
+
+    - sparse, quantized, nested and distributed tensors, those of float8 and of fewer bits, and those on the device
+      meta: NumPy has no such arrays, and the error says what to save instead;
+    - archives that are compressed or name an entry twice: torch.save writes neither, and both can be made to hold more
+      than their length;
+    - tensors, complex numbers and integers beyond 64 bits as keys, which can be made to take a dict for ever;
+    - tensors of PyTorch before 0.2 (`torch.FloatTensor` in the pickle), as no published weights are.
 
     Arguments:
         path: a .pt or .pth file of either format, or a .safetensors file.
 
     Raises:
-        StateFileError: if the file is missing, cut off or of no such format, or holds anything but tensors, numbers,
-            strings, lists, tuples and dicts: its name is in the message, and nothing of it has run.
+        StateFileError: if the file is missing, cut off or of no such format, or holds anything else: its name is in the
+            message.
     """
     path = Path(path)
     if not path.is_file():
@@ -147,89 +60,109 @@ def load_torch(path: FilePath) -> Any:
     if path.suffix == ".safetensors":
         return load_state(path)
     try:
-        with open(path, "rb") as file:
-            return _arrays(_read(file))
-    except _RefusedError as error:
+        with _Bounded(path) as file:
+            return _read(file)
+    except RefusedError as error:
         raise StateFileError(f"{path}: {error}") from None
     except Exception as error:  # a pickle that is cut off or corrupt may raise anything
         detail = f"{type(error).__name__}: {error}"
         raise StateFileError(f"{path}: not a PyTorch file, or cut off or corrupt ({detail})") from error
 
 
-def _arrays(value: Any) -> Any:
-    """Return the same with arrays for tensors, and plain dicts."""
-    if isinstance(value, _Tensor):
-        return value.array()
-    if isinstance(value, dict):
-        return {key: _arrays(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(map(_arrays, value))
-    return value
+class _Bounded(BufferedReader):
+    """A file of which no read takes memory for more than is left, whatever length a damaged one claims."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(FileIO(path))
+        self.length = self.seek(0, 2)
+        self.seek(0)
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return so many bytes, or all that are left."""
+        left = max(self.length - self.tell(), 0)
+        return super().read(left if size is None or size < 0 else min(size, left))
 
 
-def _read(file: BinaryIO) -> Any:
+def _read(file: _Bounded) -> Any:
     if zipfile.is_zipfile(file):
-        return _read_zip(file)
+        with zipfile.ZipFile(file) as archive:
+            return _read_zip(archive, file.length)
     file.seek(0)
     if file.read(len(ZIP_MAGIC)) == ZIP_MAGIC:
-        raise _RefusedError("a zip archive that is cut off")
+        raise RefusedError("a zip archive that is cut off")
+    file.seek(0)
     return _read_legacy(file)
 
 
-def _read_zip(file: BinaryIO) -> Any:
-    with zipfile.ZipFile(file) as archive:
-        names = archive.namelist()
-        pickles = [name for name in names if name.endswith("/data.pkl")]
-        if not pickles or any("/code/" in name for name in names):
-            raise _RefusedError("want a file of torch.save(state_dict, ...), got another kind of zip archive")
-        folder = pickles[0].removesuffix("data.pkl")
-        is_big = f"{folder}byteorder" in names and archive.read(f"{folder}byteorder") == b"big"
-        storages: dict[str, _Storage] = {}
+def _read_zip(archive: zipfile.ZipFile, length: int) -> Any:
+    """Read the pickle, and then the storages that it names."""
+    entries = archive.infolist()
+    names = archive.namelist()
+    pickles = [name for name in names if name.endswith("/data.pkl")]
+    if not pickles or any("/code/" in name for name in names):
+        raise RefusedError("want a file of torch.save(state_dict, ...), got another kind of zip archive")
+    if len(set(names)) < len(names) or sum(entry.file_size for entry in entries) > length:
+        raise RefusedError(f"an archive of {length} bytes whose entries overlap, or are compressed, or have one name")
+    if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+        raise RefusedError("a compressed archive; unpack it and pack it again without compression")
+    folder = pickles[0].removesuffix("data.pkl")
+    order = archive.read(f"{folder}byteorder") if f"{folder}byteorder" in names else b"little"
+    if order not in (b"little", b"big"):
+        raise RefusedError(f"of the byte order {order!r}")
+    storages: dict[str, Storage] = {}
 
-        def storage(kind: str, key: str, count: int) -> _Storage:
-            if key not in storages:
-                storages[key] = _Storage(kind, _numbers(kind, archive.read(f"{folder}data/{key}"), count, is_big))
-            return storages[key]
+    def storage(key: str, count: int, size: int) -> Storage:
+        there = archive.getinfo(f"{folder}data/{key}").file_size
+        if count * size != there:
+            raise RefusedError(f"a storage has {there} bytes, want {count * size}")
+        return _registered(storages, key, count, size)
 
-        return _Unpickler(archive.open(pickles[0]), storage).load()
-
-
-def _read_legacy(file: BinaryIO) -> Any:
-    """Read five pickles (magic number, version, the writer's system, the content, the keys) and the storages."""
-    length = file.seek(0, 2)
-    file.seek(0)
-    if [_Unpickler(file, _no_storage).load() for _ in range(2)] != [LEGACY_MAGIC, LEGACY_PROTOCOL]:
-        raise _RefusedError("not a file of torch.save")
-    is_big = not _Unpickler(file, _no_storage).load().get("little_endian", True)
-    storages: dict[str, _Storage] = {}
-
-    def storage(kind: str, key: str, count: int) -> _Storage:
-        if key not in storages:  # its numbers come behind the pickle
-            if count > length:
-                raise _RefusedError(f"cut off: a storage has {count} numbers, the file {length} bytes")
-            storages[key] = _Storage(kind, np.empty(count, _dtype(kind)))
-        return storages[key]
-
-    content = _Unpickler(file, storage).load()
-    for key in _Unpickler(file, _no_storage).load():
-        kind, numbers = storages[key]
-        (count,) = struct.unpack(">q" if is_big else "<q", file.read(8))
-        numbers[...] = _numbers(kind, file.read(count * numbers.itemsize), len(numbers), is_big)
+    content = Unpickler(BytesIO(archive.read(pickles[0])), storage).load()
+    for key, numbers in storages.items():
+        numbers.fill(archive.read(f"{folder}data/{key}"), order == b"big")
     return content
 
 
-def _no_storage(kind: str, key: str, count: int) -> _Storage:
-    raise _RefusedError("holds a tensor where none belongs")
+def _read_legacy(file: _Bounded) -> Any:
+    """Read five pickles (magic number, version, the writer's system, the content, the keys) and the storages.
+
+    The writer's byte order does not matter: numbers are little-endian on every system.
+    """
+    if [Unpickler(file, _no_storage).load() for _ in range(2)] != [LEGACY_MAGIC, LEGACY_PROTOCOL]:
+        raise RefusedError("not a file of torch.save")
+    Unpickler(file, _no_storage).load()
+    storages: dict[str, Storage] = {}
+    room = file.length
+
+    def storage(key: str, count: int, size: int) -> Storage:  # its numbers come behind the pickle
+        nonlocal room
+        if key not in storages:
+            room -= count * size
+        if room < 0:
+            raise RefusedError(f"cut off: its storages claim more than its {file.length} bytes")
+        return _registered(storages, key, count, size)
+
+    content = Unpickler(file, storage).load()
+    keys = Unpickler(file, _no_storage).load()
+    if set(map(str, keys)) != set(storages):
+        raise RefusedError("cut off: storages that tensors look at are missing")
+    for key in map(str, keys):
+        (count,) = struct.unpack("<q", file.read(8))
+        if count != storages[key].count:
+            raise RefusedError(f"a storage has {count} numbers, want {storages[key].count}")
+        storages[key].fill(file.read(storages[key].nbytes), is_big=False)
+    return content
 
 
-def _dtype(kind: str) -> np.dtype[Any]:
-    return np.dtype("uint16" if STORAGES[kind] == "bfloat16" else STORAGES[kind])
+def _registered(storages: dict[str, Storage], key: str, count: int, size: int) -> Storage:
+    storage = storages.setdefault(key, Storage(count, size))
+    if (storage.count, storage.size) != (count, size):
+        raise RefusedError(f"one storage of {storage.count} numbers of {storage.size} bytes, and of {count} of {size}")
+    return storage
 
 
-def _numbers(kind: str, data: bytes, count: int, is_big: bool) -> Array:
-    """Return so many numbers from their bytes."""
-    dtype = _dtype(kind)
-    return np.frombuffer(data, dtype.newbyteorder(">" if is_big else "<"), count).astype(dtype, copy=False)
+def _no_storage(key: str, count: int, size: int) -> Storage:
+    raise RefusedError("holds a tensor where none belongs")
 
 
 # ------------------------------------------------------------------------------------------------------ writing
@@ -245,17 +178,13 @@ def save_torch(path: FilePath, state: Mapping[str, npt.ArrayLike]) -> None:
     Raises:
         StateFileError: for a dtype that PyTorch has not, and where the file cannot be written.
     """
-    kinds = {dtype: kind for kind, dtype in STORAGES.items()}
     arrays = {name: np.asarray(value, order="C") for name, value in state.items()}
     for name, array in arrays.items():
-        if not isinstance(name, str) or array.dtype.name not in kinds:
+        if not isinstance(name, str) or array.dtype.name not in DTYPES:
             raise StateFileError(f"{path}: {name!r} is {array.dtype}, which PyTorch's files have not")
     try:
         with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-            entries = [
-                _text(name) + _tensor(array, kinds[array.dtype.name], key)
-                for key, (name, array) in enumerate(arrays.items())
-            ]
+            entries = [_text(name) + _tensor(array, key) for key, (name, array) in enumerate(arrays.items())]
             archive.writestr("archive/data.pkl", b"\x80\x02}(" + b"".join(entries) + b"u.")
             archive.writestr("archive/byteorder", "little")
             for key, array in enumerate(arrays.values()):
@@ -265,13 +194,22 @@ def save_torch(path: FilePath, state: Mapping[str, npt.ArrayLike]) -> None:
         raise StateFileError(f"{path}: {error.strerror or error}") from error
 
 
-def _tensor(array: Array, kind: str, key: int) -> bytes:
-    """Return the pickle of `_rebuild_tensor_v2(storage, 0, shape, strides, False, OrderedDict())`."""
+def _tensor(array: Array, key: int) -> bytes:
+    """Return the pickle of `_rebuild_tensor_v2(storage, 0, shape, strides, False, OrderedDict())`.
+
+    For a dtype without a class of storages that of `_rebuild_tensor_v3`, with a storage of bytes and the dtype.
+    """
+    classes = [_name("torch", kind) for kind, dtype in STORAGES.items() if dtype == array.dtype.name]
+    if classes:
+        function, dtype, storage, size = "_rebuild_tensor_v2", [], classes[0], array.size
+    else:
+        function, dtype = "_rebuild_tensor_v3", [_name("torch", array.dtype.name)]
+        storage, size = _name("torch.storage", "UntypedStorage"), array.nbytes
     strides = [stride // array.itemsize for stride in array.strides]
-    storage = _tuple(_text("storage"), _name("torch", kind), _text(str(key)), _text("cpu"), _integer(array.size)) + b"Q"
+    storage = _tuple(_text("storage"), storage, _text(str(key)), _text("cpu"), _integer(size)) + b"Q"
     no_hooks = _name("collections", "OrderedDict") + b")R"
     form = _tuple(*map(_integer, array.shape)), _tuple(*map(_integer, strides))
-    return _name("torch._utils", "_rebuild_tensor_v2") + _tuple(storage, _integer(0), *form, b"\x89", no_hooks) + b"R"
+    return _name("torch._utils", function) + _tuple(storage, _integer(0), *form, b"\x89", no_hooks, *dtype) + b"R"
 
 
 def _name(module: str, name: str) -> bytes:
@@ -279,7 +217,7 @@ def _name(module: str, name: str) -> bytes:
 
 
 def _text(text: str) -> bytes:
-    data = text.encode()
+    data = text.encode("utf-8", "surrogatepass")  # as pickle does
     return b"X" + struct.pack("<I", len(data)) + data
 
 
