@@ -1,11 +1,23 @@
 """Numbers that others hand in: made arrays of the dtype that is wanted, or refused where they would become others."""
 
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
+
+Real = int | float | np.integer[Any] | np.floating[Any]
+
+
+def is_real(value: object) -> TypeGuard[Real]:
+    """Return whether `value` is a real number, of Python or NumPy; NaN and infinity are."""
+    return isinstance(value, (int, float, np.integer, np.floating))
+
+
+def is_whole(value: object) -> TypeGuard[Real]:
+    """Return whether `value` is a whole number, as an integer or a float."""
+    return is_real(value) and value == value // 1
 
 
 def as_numbers(value: object) -> Array:

@@ -45,7 +45,7 @@ def load_torch(path: FilePath) -> Any:
     - archives that are compressed or name an entry twice: torch.save writes neither, and both can be made to hold more
       than their length;
     - tensors, complex numbers and integers beyond 64 bits as keys, which can be made to take a dict for ever;
-    - tensors of PyTorch before 0.2 (`torch.FloatTensor` in the pickle), as no published weights are.
+    - tensors of PyTorch before 0.2, which wrote them in another way (`torch.FloatTensor` in the pickle).
 
     Arguments:
         path: a .pt or .pth file of either format, or a .safetensors file.

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import kernels
+from minigrad.numbers import as_numbers, convert, is_real, is_whole
 from minigrad.optim.flat import Array, Trainable
 
 
@@ -78,16 +79,26 @@ class EMA:
         """Copy in what `state_dict()` gave.
 
         Raises:
-            ValueError: for averages of other shapes than the parameters'. Nothing has been changed then.
+            ValueError: for what is missing, or is not as `state_dict()` has it. Nothing has been changed then.
         """
-        got = [np.shape(average) for average in state_dict["averages"]]
-        want = [average.shape for average in self.averages]
-        if got != want:
-            raise ValueError(f"EMA.load_state_dict: want averages of shapes {want}, got {got}")
-        self.decay, self.warmup = float(state_dict["decay"]), bool(state_dict["warmup"])
-        self.updates = int(state_dict["updates"])
-        for average, saved in zip(self.averages, state_dict["averages"], strict=True):
-            average[...] = saved
+        where, keys = "EMA.load_state_dict", ("decay", "warmup", "updates", "averages")
+        if not isinstance(state_dict, Mapping) or not set(keys) <= set(state_dict):
+            raise ValueError(f"{where}: want the keys {', '.join(keys)}")
+        decay, warmup, updates, saved = (state_dict[key] for key in keys)
+        if not (is_real(decay) and 0 <= decay <= 1 and is_whole(updates) and updates >= 0):
+            raise ValueError(f"{where}: want decay in [0, 1] and updates of at least 0, got {decay!r} and {updates!r}")
+        try:
+            averages = [as_numbers(average) for average in saved]
+            got, want = ([average.shape for average in arrays] for arrays in (averages, self.averages))
+            if got != want:
+                raise ValueError(f"want averages of shapes {want}, got {got}")
+            averages = [convert(new, own.dtype) for new, own in zip(averages, self.averages, strict=True)]
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{where}: {error}") from None
+        self.decay, self.warmup = float(decay), bool(warmup)
+        self.updates = int(updates)
+        for average, new in zip(self.averages, averages, strict=True):
+            average[...] = new
 
 
 def _write(values: list[Array], parameters: list[Trainable]) -> None:

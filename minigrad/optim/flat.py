@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from minigrad.kernels.memory import aligned
+from minigrad.numbers import as_numbers, convert
 
 Array = npt.NDArray[Any]
 
@@ -91,10 +92,22 @@ class Block:
             for name, value in entry.items():
                 if name not in known:
                     yield f"parameter {number}: unknown state {name}, want {', '.join(known)}"
-                elif name != "step" and np.shape(value) != shape:
-                    yield f"parameter {number}: {name} is {np.shape(value)}, want {shape}"
+                elif problem := self._problem(value, () if name == "step" else shape, name == "step"):
+                    yield f"parameter {number}: {name} {problem}"
             if entry and set(entry) != names:
                 yield f"parameter {number}: has {sorted(entry)}, others of its group have {sorted(names)}"
+
+    def _problem(self, value: object, shape: tuple[int, ...], is_step: bool) -> str:
+        """Return what is wrong with a value of the state, an empty text for nothing."""
+        try:
+            array = as_numbers(value)
+            if array.shape != shape:
+                return f"is {array.shape}, want {shape}"
+            if (convert(array, np.int64 if is_step else self.dtype) < 0).any() and is_step:
+                return f"is {array}, want at least 0"
+        except ValueError as error:
+            return f"cannot be loaded: {error}"
+        return ""
 
     def load(self, entries: Sequence[Mapping[str, Any]]) -> None:
         """Copy in the state from `entries` (one for each number); what was there is forgotten."""

@@ -1,13 +1,14 @@
 """Optimizer: parameter groups and their state around one rule."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from math import inf
 from typing import Any, ClassVar
 
 import numpy as np
 
+from minigrad.numbers import is_real
 from minigrad.optim.flat import Block, Trainable, blocks_of
 
 Group = dict[str, Any]
@@ -141,11 +142,14 @@ class Optimizer(ABC):
     def _check(self, group: Group) -> None:
         """Raise for an option that is out of its range."""
         for name in self.non_negative:
-            if np.ndim(group[name]) or not 0 <= group[name] < inf:
+            if not (is_real(group[name]) and 0 <= group[name] < inf):
                 raise ValueError(f"{self._name}: want {name} >= 0 and finite, got {group[name]}")
         for name in self.below_one:
-            if not all(0 <= value < 1 for value in np.ravel(group[name])):
+            if not all(is_real(value) and 0 <= value < 1 for value in np.ravel(group[name])):
                 raise ValueError(f"{self._name}: want {name} in [0, 1), got {group[name]}")
+        for name, default in self.defaults.items():
+            if isinstance(default, bool) and group[name] not in (True, False):
+                raise ValueError(f"{self._name}: want {name} to be True or False, got {group[name]!r}")
 
     # -------------------------------------------------------------------------------------------------- state
 
@@ -176,16 +180,17 @@ class Optimizer(ABC):
             ValueError: naming all that does not fit. Nothing has been changed then.
         """
         where = f"{self._name}.load_state_dict"
-        if not {"state", "param_groups"} <= set(state_dict):
-            raise ValueError(f"{where}: want the keys 'state' and 'param_groups', got {sorted(state_dict)}")
-        saved = state_dict["param_groups"]
+        saved, state = _parts(where, state_dict)
         got, want = ([len(group["params"]) for group in groups] for groups in (saved, self.param_groups))
         if got != want:
             raise ValueError(f"{where}: want groups of {want} parameters, got {got}")
         options = [{name: _plain(value) for name, value in group.items() if name != "params"} for group in saved]
         for group, changes in zip(self.param_groups, options, strict=True):
             self._check(group | changes)
-        entries = [_present(state_dict["state"].get(key, {})) for group in saved for key in group["params"]]
+        numbers = [number for group in saved for number in group["params"]]
+        if unknown := [number for number in state if number not in numbers]:
+            raise ValueError(f"{where}: state of parameters {unknown}, which are in no group; those are {numbers}")
+        entries = [_present(state.get(number, {})) for number in numbers]
         problems = [problem for block in self._all_blocks() for problem in block.problems(entries, self.state_names)]
         if problems:
             raise ValueError("\n  ".join([f"{where}:", *problems]))
@@ -209,6 +214,21 @@ def floats(group: Group, *names: str) -> Iterator[float]:
 def _is_parameter(value: Any) -> bool:
     dtype = getattr(getattr(value, "data", None), "dtype", None)
     return dtype in (np.float32, np.float64) and hasattr(value, "grad") and hasattr(value, "requires_grad")
+
+
+def _parts(where: str, state_dict: Mapping[str, Any]) -> tuple[Sequence[Group], Mapping[int, Mapping[str, Any]]]:
+    """Return the groups and the parameters' states of an optimizer's state, or raise what is wrong with its form."""
+    if not isinstance(state_dict, Mapping) or not {"state", "param_groups"} <= set(state_dict):
+        got = list(state_dict) if isinstance(state_dict, Mapping) else type(state_dict).__name__
+        raise ValueError(f"{where}: want the keys 'state' and 'param_groups', got {got}")
+    groups, state = state_dict["param_groups"], state_dict["state"]
+    if not isinstance(groups, Sequence) or not all(
+        isinstance(group, Mapping) and isinstance(group.get("params"), Sequence) for group in groups
+    ):
+        raise ValueError(f"{where}: want param_groups to be a list of dicts, each with its 'params' in a list")
+    if not isinstance(state, Mapping) or not all(isinstance(entry, Mapping) for entry in state.values()):
+        raise ValueError(f"{where}: want state to be a dict of dicts, one for each parameter's number")
+    return groups, state
 
 
 def _plain(value: Any) -> Any:

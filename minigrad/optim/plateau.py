@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from math import inf
 from typing import Any, Literal
 
+from minigrad.numbers import is_real
 from minigrad.optim.optimizer import Optimizer
-from minigrad.optim.schedule import for_groups, require, require_optimizer, set_lrs
+from minigrad.optim.schedule import for_groups, require, require_optimizer, require_state, set_lrs
 
 
 class ReduceLROnPlateau:
@@ -88,7 +89,14 @@ class ReduceLROnPlateau:
         }
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Continue from what `state_dict()` gave (PyTorch's has these keys too), and set the learning rates so."""
-        self.best, self.num_bad_epochs = state_dict["best"], state_dict["num_bad_epochs"]
-        self.cooldown_counter, self.last_epoch = state_dict["cooldown_counter"], state_dict["last_epoch"]
+        """Continue from what `state_dict()` gave (PyTorch's has these keys too), and set the learning rates so.
+
+        Raises:
+            ValueError: for what is missing, or is not as `state_dict()` has it. Nothing has been changed then.
+        """
+        keys = "best", "num_bad_epochs", "cooldown_counter", "last_epoch", "_last_lr"
+        require_state(self, state_dict, len(self.optimizer.param_groups), *keys)
+        require(self, is_real(state_dict["best"]), "a number as best", state_dict["best"])
+        self.best = float(state_dict["best"])
+        self.num_bad_epochs, self.cooldown_counter, self.last_epoch = (int(state_dict[key]) for key in keys[1:4])
         set_lrs(self, self.optimizer, state_dict["_last_lr"])

@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from minigrad.numbers import is_real, is_whole
 from minigrad.optim.optimizer import Optimizer
 
 
@@ -63,14 +64,27 @@ class LRScheduler(ABC):
         }
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Continue from what `state_dict()` gave (or PyTorch's), and set the learning rates so."""
+        """Continue from what `state_dict()` gave (or PyTorch's), and set the learning rates so.
+
+        Raises:
+            ValueError: for what is missing, or is not as `state_dict()` has it. Nothing has been changed then.
+        """
+        self._check_state(state_dict, "last_epoch", "_last_lr")
         self._load(state_dict)
         self._apply(self.get_last_lr())
         set_lrs(self, self.optimizer, state_dict["_last_lr"])
 
+    def _check_state(self, state_dict: Mapping[str, Any], *keys: str) -> None:
+        """Raise for a state that cannot be loaded."""
+        require_state(self, state_dict, len(self.optimizer.param_groups), *keys)
+        step = int(state_dict["last_epoch"])
+        for lr in state_dict.get("base_lrs", self.base_lrs):
+            self._lr(step, lr)
+
     def _load(self, state_dict: Mapping[str, Any]) -> None:
         # PyTorch's SequentialLR keeps no base learning rates: its schedules have their own.
-        self.last_epoch, self.base_lrs = state_dict["last_epoch"], list(state_dict.get("base_lrs", self.base_lrs))
+        self.last_epoch = int(state_dict["last_epoch"])
+        self.base_lrs = list(state_dict.get("base_lrs", self.base_lrs))
 
 
 class StepLR(LRScheduler):
@@ -234,6 +248,14 @@ class SequentialLR(LRScheduler):
         """Return the count, the learning rates, and the states of the schedules."""
         return super().state_dict() | {"_schedulers": [schedule.state_dict() for schedule in self.schedulers]}
 
+    def _check_state(self, state_dict: Mapping[str, Any], *keys: str) -> None:
+        states: Any = state_dict.get("_schedulers") if isinstance(state_dict, Mapping) else None
+        want = f"the states of {len(self.schedulers)} schedules as _schedulers"
+        require(self, isinstance(states, (list, tuple)) and len(states) == len(self.schedulers), want, states)
+        super()._check_state(state_dict, *keys)
+        for scheduler, state in zip(self.schedulers, states, strict=True):
+            scheduler._check_state(state, "last_epoch")
+
     def _load(self, state_dict: Mapping[str, Any]) -> None:
         super()._load(state_dict)
         for scheduler, state in zip(self.schedulers, state_dict["_schedulers"], strict=True):
@@ -244,6 +266,19 @@ def require(schedule: object, fits: bool, want: str, got: object) -> None:
     """Raise where an argument does not fit."""
     if not fits:
         raise ValueError(f"{type(schedule).__name__}: want {want}, got {got}")
+
+
+def require_state(schedule: object, state: Mapping[str, Any], groups: int, *keys: str) -> None:
+    """Raise for a state without these keys, whose counts are no whole numbers, or whose rates are not one a group."""
+    require(schedule, isinstance(state, Mapping) and set(keys) <= set(state), f"a state with {', '.join(keys)}", state)
+    for name in ("last_epoch", "num_bad_epochs", "cooldown_counter"):
+        count = state.get(name, 0)
+        require(schedule, is_whole(count) and bool(count >= 0), f"{name} of at least 0", count)
+    for name in ("base_lrs", "_last_lr"):
+        lrs = state.get(name, [0.0] * groups)
+        fits = isinstance(lrs, (list, tuple)) and all(map(is_real, lrs))
+        require(schedule, fits, f"a list of numbers as {name}", lrs)
+        require(schedule, len(lrs) == groups, f"the {len(lrs)} groups that it was made for", groups)
 
 
 def require_optimizer(schedule: object, optimizer: object) -> None:

@@ -57,7 +57,7 @@ MUTANTS = [
         "EMA: the number of updates is not loaded",
         EMA,
         "resume",
-        edit(EMA, "load_state_dict", 'self.updates = int(state_dict["updates"])', "pass"),
+        edit(EMA, "load_state_dict", "self.updates = int(updates)", "pass"),
     ),
     Mutant(
         "EMA: the state is not a copy",

@@ -154,7 +154,7 @@ BASE = [
         "LRScheduler: continues one step behind",
         optim.StepLR,
         "torch's state",
-        edit(LRScheduler, "_load", 'state_dict["last_epoch"]', 'state_dict["last_epoch"] - 1'),
+        edit(LRScheduler, "_load", 'int(state_dict["last_epoch"])', 'state_dict["last_epoch"] - 1'),
     ),
     Mutant(
         "LRScheduler: a state undoes what was set by hand",
