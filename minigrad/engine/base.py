@@ -1,7 +1,11 @@
 """TrainingStep: what a training step is, compiled or not."""
 
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock, RLock
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +17,15 @@ from minigrad.nn.parameter import Array, Parameter
 from minigrad.optim import LRScheduler, Optimizer
 
 AS_THEY_ARE = Preparation()
+
+_locks: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
+_lock_of_locks = Lock()
+
+
+def lock_of(part: Any) -> Any:
+    """Return the lock of a model or an optimizer, held by who does a step with it: other threads wait."""
+    with _lock_of_locks:
+        return _locks.setdefault(part, RLock())
 
 
 class EpochResult(NamedTuple):
@@ -61,6 +74,12 @@ class TrainingStep(ABC):
         """The parameters that the optimizer changes: only their gradients count, and are clipped."""
         listed = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
         return [parameter for parameter in listed if parameter.requires_grad]
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Do a step inside the block, while no other step changes the model or the optimizer."""
+        with lock_of(self.model), lock_of(self.optimizer):
+            yield
 
     @abstractmethod
     def __call__(self, x: Array, y: npt.ArrayLike) -> float:

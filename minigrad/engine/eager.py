@@ -9,7 +9,7 @@ import numpy.typing as npt
 from minigrad.data.arrays import ArrayDataset
 from minigrad.data.preparation import Preparation
 from minigrad.engine.base import EpochResult, TrainingStep
-from minigrad.engine.trial import evaluating
+from minigrad.engine.trial import evaluate
 from minigrad.nn import Module
 from minigrad.nn.parameter import Array
 from minigrad.optim import LRScheduler, clip_grad_norm_
@@ -24,6 +24,10 @@ class EagerStep(TrainingStep):
 
     def update(self, x: Array, y: Array, goes_on: Callable[[float], bool] | None = None) -> tuple[float, Array]:
         """Do one step; return its loss and the outputs. Nothing is updated where `goes_on` denies it for the loss."""
+        with self._alone():
+            return self._update(x, y, goes_on)
+
+    def _update(self, x: Array, y: Array, goes_on: Callable[[float], bool] | None) -> tuple[float, Array]:
         self.optimizer.zero_grad()
         outputs, pull_model = self.model.vjp(x)
         result, pull_loss = self.loss.vjp(outputs, y)
@@ -75,6 +79,5 @@ class EagerModel:
 
     def __call__(self, x: Array) -> Array:
         """Return the outputs for the samples of x, in a new array."""
-        with evaluating(self.model):
-            starts = range(0, max(len(x), 1), self.batch_size)
-            return np.concatenate([self.model(x[start : start + self.batch_size]) for start in starts])
+        starts = range(0, max(len(x), 1), self.batch_size)
+        return np.concatenate([evaluate(self.model, x[start : start + self.batch_size]) for start in starts])

@@ -12,9 +12,10 @@ from minigrad.engine.memory import Array, Buffer, Memory, Shape, Slot
 from minigrad.engine.program import Program, arena_bytes, keep_last
 from minigrad.engine.registry import Lowering
 from minigrad.engine.threads import get_num_threads
-from minigrad.engine.trial import evaluating, try_model
+from minigrad.engine.trial import try_model
 from minigrad.nn import Module
 from minigrad.nn.errors import LayerError
+from minigrad.nn.recording import evaluating
 
 MOST, LEAST = 1024, 32  # samples in one call of the program
 CACHE = 2**24  # bytes of its memory: what is between two layers should not go through main memory
@@ -87,7 +88,7 @@ class CompiledModel:
 def _forward(model: Module, shape: Shape, dtype: Any) -> tuple[Lowering, Slot, Memory]:
     """Return the instructions of a forward, and its input and output."""
     b, x = Lowering(model), Slot(shape, dtype, "x")
-    with evaluating(model):
+    with evaluating():
         return b, x, b.plain(b.lower(model, x)[0])
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from threading import Lock
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from minigrad.data.preparation import Preparation
-from minigrad.engine.base import EpochResult, TrainingStep
+from minigrad.engine.base import EpochResult, TrainingStep, lock_of
 from minigrad.engine.memory import Array
 from minigrad.engine.program import keep_last
 from minigrad.engine.threads import get_num_threads
@@ -42,13 +41,13 @@ class CompiledStep(TrainingStep):
         self._modules = list(model.modules())
         self._tracking: list[Any] = [m for m in self._modules if getattr(m, "track_running_stats", False)]
         self._programs: dict[Any, TrainingProgram] = {}
-        self._busy = Lock()
+        self._model_lock, self._optimizer_lock = lock_of(model), lock_of(optimizer)
 
     def __call__(self, x: Array, y: npt.ArrayLike) -> float:
         """Do one step on a batch of any size, and return its loss."""
         x, y = _readable(_wide(np.asarray(x))), self._target(x, np.asarray(y))
         form = x.shape, x.dtype, y.shape, y.dtype
-        with self._busy:
+        with self._model_lock, self._optimizer_lock:
             return self._program(form, lambda: (x, y)).step(x, y, get_num_threads())
 
     def _run_epoch(
@@ -69,7 +68,7 @@ class CompiledStep(TrainingStep):
         for size, steps in ((self.batch_size, full), (rest, min(rest, 1))):
             if steps and not (stops and losses and not np.isfinite(losses[0][-1])):
                 part, order = order[: size * steps], order[size * steps :]
-                with self._busy:
+                with self._model_lock, self._optimizer_lock:
                     program = self._program(source.form(size), partial(source.batch, part[:size]), source)
                     losses.append(program.epoch(source, part, steps, schedule, stops, get_num_threads()))
                     correct.append(program.correct)

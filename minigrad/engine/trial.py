@@ -7,14 +7,15 @@ import numpy as np
 
 from minigrad import kernels
 from minigrad.engine.memory import Array
-from minigrad.nn import Loss, Module, no_grad
+from minigrad.nn import Loss, Module
+from minigrad.nn.recording import evaluating
 
 
 @contextmanager
-def in_mode(model: Module, training: bool) -> Iterator[None]:
-    """Train or evaluate inside the block; afterwards each module is in the mode in which it was."""
+def in_training(model: Module) -> Iterator[None]:
+    """Have the model in training mode inside the block; afterwards each module is in the mode in which it was."""
     modes = [(module, module.training) for module in model.modules()]
-    model.train(training)
+    model.train()
     try:
         yield
     finally:
@@ -22,21 +23,20 @@ def in_mode(model: Module, training: bool) -> Iterator[None]:
             module.training = mode
 
 
-@contextmanager
-def evaluating(model: Module) -> Iterator[None]:
-    """Evaluate inside the block: evaluation mode, and nothing kept for a backward."""
-    with in_mode(model, training=False), no_grad():
-        yield
+def evaluate(model: Module, x: Array) -> Array:
+    """Return the outputs in evaluation mode, layer by layer; nothing is changed by it."""
+    with evaluating():
+        return model(x)
 
 
 def try_model(model: Module, x: Array) -> Array:
-    """Return the outputs in evaluation mode; nothing is changed by it.
+    """Do the same without compiling a kernel.
 
     Raises:
         ValueError: what the layers raise for a batch that does not fit.
     """
-    with evaluating(model), kernels.trying(), np.errstate(all="ignore"):
-        return model(x)
+    with kernels.trying(), np.errstate(all="ignore"):
+        return evaluate(model, x)
 
 
 def try_batch(model: Module, loss: Loss, x: Array, y: Array) -> None:

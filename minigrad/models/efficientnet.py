@@ -34,7 +34,7 @@ class _Underscored(nn.Composite):
 
     def named_children(self) -> Iterator[tuple[str, nn.Module]]:
         """Yield the parts with their names."""
-        return ((name, value) for name, value in vars(self).items() if isinstance(value, nn.Module))
+        return ((name, value) for name, value in list(vars(self).items()) if isinstance(value, nn.Module))
 
 
 class MBConv(_Underscored):

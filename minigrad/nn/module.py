@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from minigrad.nn.errors import BackwardError, LayerError, path_of
 from minigrad.nn.parameter import Array, Parameter, for_kernels
-from minigrad.nn.recording import SavedStack, enable_grad, is_recording
+from minigrad.nn.recording import SavedStack, enable_grad, is_evaluating, is_recording
 from minigrad.nn.state import IncompatibleKeys, load_state
 
 if TYPE_CHECKING:
@@ -102,10 +102,11 @@ class Module(ABC):
 
     def _pull(self, saved: Any, dy: Array, input_grad: bool) -> Array | None:
         dy = for_kernels(dy)
-        if input_grad:
-            return self._backward(saved, dy)
-        self._backward_parameters(saved, dy)
-        return None
+        with self._saved.pulling:
+            if input_grad:
+                return self._backward(saved, dy)
+            self._backward_parameters(saved, dy)
+            return None
 
     def _backward_parameters(self, saved: Any, dy: Array) -> None:
         """Do what `_backward` does to the parameters' gradients. Override it where that alone is less work."""
@@ -135,7 +136,7 @@ class Module(ABC):
         """
         if x.dtype not in FLOATS:
             raise LayerError(self, f"want float32 or float64 input, got {x.dtype} {x.shape}")
-        for name, array in vars(self).items():
+        for name, array in list(vars(self).items()):
             if type(array) is Parameter and array.data.dtype != x.dtype:
                 raise LayerError(self, f"input is {x.dtype}, {name} is {array.dtype}: convert one of them")
         if not fits:
@@ -159,7 +160,8 @@ class Module(ABC):
     # ------------------------------------------------------------------------------------------------ walking
 
     def _attributes(self) -> Iterator[tuple[str, Any]]:
-        return ((name, value) for name, value in vars(self).items() if not name.startswith("_"))
+        # Of a list: another thread may begin to observe this module, which adds an attribute.
+        return ((name, value) for name, value in list(vars(self).items()) if not name.startswith("_"))
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """Yield the direct children with their names, in the order in which they were assigned."""
@@ -313,6 +315,15 @@ class Module(ABC):
         own = self.own_parameters()
         return self.training and (not own or any(parameter.requires_grad for parameter in own))
 
+    @property
+    def training(self) -> bool:
+        """Whether Dropout drops and BatchNorm uses the batch's statistics."""
+        return self._training and not is_evaluating()
+
+    @training.setter
+    def training(self, mode: bool) -> None:
+        self._training = mode
+
     def train(self, mode: bool = True) -> Self:
         """Let Dropout drop and BatchNorm use the batch's statistics, here and below."""
         for module in self.modules():
@@ -353,9 +364,6 @@ class Module(ABC):
         if not children:
             return f"{type(self).__name__}({self.extra_repr()})"
         return "\n  ".join([f"{type(self).__name__}(", *filter(None, [self.extra_repr()]), *children]) + "\n)"
-
-    def __getstate__(self) -> dict[str, Any]:
-        return vars(self) | {"_saved": SavedStack()}
 
 
 def count_parameters(parameters: Iterable[Parameter]) -> int:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -12,9 +14,12 @@ import numpy.typing as npt
 
 from minigrad.nn.module import Module, count_parameters
 from minigrad.nn.parameter import Array
-from minigrad.nn.recording import no_grad
+from minigrad.nn.recording import evaluating
 
 Observer = Callable[[str, Module, Array, Array], None]
+
+_telling: ContextVar[tuple[Callable[[Module, Array, Array], None], ...]] = ContextVar("telling", default=())
+_hooking = Lock()
 
 
 @contextmanager
@@ -30,27 +35,62 @@ def observe(model: Module, callback: Observer) -> Iterator[None]:
     Sequential (4, 2)
     """
 
-    def watch(module: Module) -> None:
-        forward, path = module._forward, model.path_of(module)
+    paths = {module: model.path_of(module) for module in model.modules()}
 
-        def watched(x: Array) -> tuple[Array, Any]:
-            y, saved = forward(x)
-            callback(path, module, x, y)
-            return y, saved
+    def tell(module: Module, x: Array, y: Array) -> None:
+        if module in paths:
+            callback(paths[module], module, x, y)
 
-        vars(module)["_forward"] = watched  # shadows the class's method until it is deleted
+    token = _telling.set((*_telling.get(), tell))
+    try:
+        with _hooked(paths):
+            yield
+    finally:
+        _telling.reset(token)
 
-    before = [(module, vars(module).get("_forward")) for module in model.modules()]
-    for module, _ in before:
-        watch(module)
+
+class _Hook:
+    """Shadows a module's `_forward`, and tells those who observe in the context that runs it, not in another thread."""
+
+    def __init__(self, module: Module) -> None:
+        self._module, self._forward, self.users = module, module._forward, 0
+        self._outer = vars(module).get("_forward")
+
+    def __call__(self, x: Array) -> tuple[Array, Any]:
+        y, saved = self._forward(x)
+        for tell in _telling.get():
+            tell(self._module, x, y)
+        return y, saved
+
+    def remove(self) -> None:
+        """Leave the module as it was."""
+        if self._outer is None:
+            del vars(self._module)["_forward"]
+        else:
+            vars(self._module)["_forward"] = self._outer
+
+
+@contextmanager
+def _hooked(modules: Iterable[Module]) -> Iterator[None]:
+    """Have one hook on each module as long as anybody observes it."""
+    with _hooking:
+        hooks = [_hook_on(module) for module in modules]
     try:
         yield
     finally:
-        for module, outer in before:
-            if outer is None:
-                del vars(module)["_forward"]
-            else:  # an observer around this one
-                vars(module)["_forward"] = outer
+        with _hooking:
+            for hook in hooks:
+                hook.users -= 1
+                if not hook.users:
+                    hook.remove()
+
+
+def _hook_on(module: Module) -> _Hook:
+    hook = vars(module).get("_forward")
+    if not isinstance(hook, _Hook):
+        hook = vars(module)["_forward"] = _Hook(module)
+    hook.users += 1
+    return hook
 
 
 @dataclass(frozen=True)
@@ -130,11 +170,6 @@ def summary(model: Module, input_shape: tuple[int, ...], dtype: npt.DTypeLike = 
             held = 0 if np.shares_memory(x, y) else y.nbytes
             rows.append(Row(path, y.shape, count_parameters(own), module.multiply_adds(x.shape, y.shape), held))
 
-    modes = {module: module.training for module in model.modules()}
-    try:
-        with no_grad(), observe(model.eval(), add_row):
-            model(np.zeros(input_shape, dtype))
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
+    with evaluating(), observe(model, add_row):
+        model(np.zeros(input_shape, dtype))
     return Summary(tuple(input_shape), tuple(rows), count_parameters(model.parameters()))

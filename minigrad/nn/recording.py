@@ -1,8 +1,13 @@
-"""Where a forward keeps what its backward needs, and whether it does: always, except inside `no_grad()`."""
+"""Where a forward keeps what its backward needs, and whether it does: always, except inside `no_grad()`.
+
+Both switches here belong to who runs the block (a thread, a task of asyncio) and to no module: others may use the same
+modules at the same time.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
+from threading import RLock, local
 from typing import Any
 
 from minigrad.nn.errors import BackwardError
@@ -10,11 +15,17 @@ from minigrad.nn.errors import BackwardError
 MAX_SAVED = 64
 
 _recording = ContextVar("recording", default=True)
+_evaluating = ContextVar("evaluating", default=False)
 
 
 def is_recording() -> bool:
     """Return whether a forward keeps its saved values now."""
     return _recording.get()
+
+
+def is_evaluating() -> bool:
+    """Return whether modules behave as in evaluation now, whatever mode they are in."""
+    return _evaluating.get()
 
 
 @contextmanager
@@ -29,49 +40,75 @@ def no_grad() -> Iterator[None]:
     >>> with nn.no_grad():
     ...     y = model(np.ones((4, 3), np.float32))
     """
-    with _set(False):
+    with _set(_recording, False):
         yield
 
 
 @contextmanager
 def enable_grad() -> Iterator[None]:
     """Record again inside a `no_grad()`."""
-    with _set(True):
+    with _set(_recording, True):
         yield
 
 
 @contextmanager
-def _set(value: bool) -> Iterator[None]:
-    token = _recording.set(value)
+def evaluating() -> Iterator[None]:
+    """Run forwards as in evaluation, which keep nothing for a backward. No module is changed by it."""
+    with _set(_evaluating, True), no_grad():
+        yield
+
+
+@contextmanager
+def _set(switch: ContextVar[bool], value: bool) -> Iterator[None]:
+    token: Token[bool] = switch.set(value)
     try:
         yield
     finally:
-        _recording.reset(token)
+        switch.reset(token)
+
+
+class _Values(local):
+    """A list for each thread."""
+
+    def __init__(self) -> None:
+        self.list: list[Any] = []
 
 
 class SavedStack:
-    """What forwards kept, last in, first out. `owner` is who it belongs to, for the messages."""
+    """What forwards kept, last in, first out, for each thread. `owner` is who it belongs to, for the messages.
+
+    Attributes:
+        pulling: held by who does a backward: gradients are added up by one thread at a time.
+    """
 
     def __init__(self) -> None:
-        self._values: list[Any] = []
+        self._of_thread = _Values()
+        self.pulling = RLock()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return SavedStack, ()  # a copy of a module has its own backwards
 
     def __len__(self) -> int:
-        return len(self._values)
+        return len(self._of_thread.list)
 
     def push(self, owner: str, value: Any) -> None:
         """Keep a value; refuse where backwards plainly never come."""
-        if len(self._values) == MAX_SAVED:
+        values = self._of_thread.list
+        if len(values) == MAX_SAVED:
             raise BackwardError(
                 f"{owner}: {MAX_SAVED} forwards without a backward; wrap an evaluation in minigrad.no_grad()"
             )
-        self._values.append(value)
+        values.append(value)
 
     def last(self, owner: str) -> Any:
         """Return the last value."""
-        if not self._values:
-            raise BackwardError(f"{owner}: backward without forward (or the forward was inside no_grad)")
-        return self._values[-1]
+        if not self._of_thread.list:
+            raise BackwardError(
+                f"{owner}: backward without forward (or the forward was inside no_grad, or in another thread: the "
+                "pullback of `vjp` may be called in any)"
+            )
+        return self._of_thread.list[-1]
 
     def pop(self) -> None:
         """Forget the last value."""
-        self._values.pop()
+        self._of_thread.list.pop()

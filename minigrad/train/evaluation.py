@@ -1,31 +1,32 @@
 """One pass over data without training."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 
 from minigrad import engine
 from minigrad.data import Loader
-from minigrad.engine.trial import evaluating
-from minigrad.nn import Loss, Module
+from minigrad.engine.trial import evaluate
+from minigrad.nn import Loss, Module, no_grad
 from minigrad.nn.parameter import Array
 from minigrad.train.metrics import Means, Metric
 
 
-@contextmanager
-def forward(model: Module, batches: Loader, compiled: bool = True) -> Iterator[Callable[[Array], Array]]:
-    """Give a function x -> outputs in evaluation mode; compiled if that can be, and pays: for more than one batch."""
-    with evaluating(model):
-        yield model.compiled() if compiled and len(batches) > 1 and not engine.why_eager(model) else model
+def forward(model: Module, batches: Loader, compiled: bool = True) -> Callable[[Array], Array]:
+    """Return a function x -> outputs in evaluation mode; compiled if that can be, and pays: for more than one batch."""
+    if compiled and len(batches) > 1 and not engine.why_eager(model):
+        outputs_of: Callable[[Array], Array] = model.compiled()
+        return outputs_of
+    return partial(evaluate, model)
 
 
 def measure(
     model: Module, loss: Loss, metrics: Mapping[str, Metric] | None, batches: Loader, compiled: bool = True
 ) -> dict[str, float]:
     """Return the means of the loss and the metrics."""
-    means = Means(loss, metrics)
-    with forward(model, batches, compiled) as outputs_of:
+    means, outputs_of = Means(loss, metrics), forward(model, batches, compiled)
+    with no_grad():
         for x, y in batches:
             outputs = outputs_of(x)
             means.add(float(loss(outputs, y)), outputs, y)
@@ -34,5 +35,5 @@ def measure(
 
 def apply(model: Module, batches: Loader, compiled: bool = True) -> Array:
     """Return the outputs for all samples."""
-    with forward(model, batches, compiled) as outputs_of:
-        return np.concatenate([outputs_of(x) for x, _ in batches])
+    outputs_of = forward(model, batches, compiled)
+    return np.concatenate([outputs_of(x) for x, _ in batches])

@@ -10,11 +10,12 @@ from time import perf_counter
 import numpy as np
 
 from minigrad.data import Loader
-from minigrad.engine.trial import evaluating, in_mode
+from minigrad.engine.trial import evaluate, in_training
 from minigrad.kernels.compiling import listening
 from minigrad.nn import Loss, Module
 from minigrad.nn.parameter import Array
 from minigrad.optim import Optimizer
+from minigrad.train.alone import alone
 from minigrad.train.batches import Data, evaluation_batches, training_batches, validation_batches
 from minigrad.train.callbacks import Callback
 from minigrad.train.checkpoint import checkpoint_file
@@ -133,14 +134,15 @@ class Trainer:
 
         Raises:
             NonFiniteError: the loss is NaN or infinite.
-            TrainingError: a checkpoint folder cannot be written, or the data are not those of the resumed run.
+            TrainingError: a checkpoint folder cannot be written, the data are not those of the resumed run, or another
+                thread's fit trains the same model or optimizer.
             ValueError: arguments, or data, that do not fit.
         """
         if epochs < 1:
             raise ValueError(f"fit: want at least 1 epoch, got {epochs}")
         batches = training_batches(train, batch_size, seed, len(self.history))
         checks = None if validation is None else validation_batches(validation, batches)
-        with ExitStack() as ends:
+        with alone(self, self.model, self.optimizer), ExitStack() as ends:
             try:
                 self._reporter = reporter(self.progress)
                 ends.enter_context(listening(self._reporter.on_compile))
@@ -171,8 +173,7 @@ class Trainer:
         metrics = self.metrics
         if metrics is None:
             x, y = next(iter(batches))
-            with evaluating(self.model):
-                metrics = default_metrics(self.model(x), y)
+            metrics = default_metrics(evaluate(self.model, x), y)
         measured = ["loss", *metrics]
         validated = [f"val_{name}" for name in measured] if has_validation else []
         return ["epoch", *measured, *validated, "lr", "seconds", *["val_seconds"] * has_validation]
@@ -200,7 +201,7 @@ class Trainer:
         for callback in self._active:
             callback.on_epoch_start(self)
         start = perf_counter()
-        with in_mode(self.model, training=True):
+        with in_training(self.model):
             steps.run(batches, self._active)
         own = {"epoch": self.epoch, "seconds": perf_counter() - start, "lr": self.optimizer.param_groups[0]["lr"]}
         measured = own | self.means.result() | ({} if checks is None else self._validate(checks))

@@ -29,7 +29,7 @@ MUTANTS = [
         "Module: the first saved value is the last one",
         nn.Tanh,
         "last in, first out",
-        edit(SavedStack, "last", "self._values[-1]", "self._values[0]"),
+        edit(SavedStack, "last", ".list[-1]", ".list[0]"),
     ),
     Mutant(
         "Module: no_grad keeps what the backward needs",
@@ -53,7 +53,7 @@ MUTANTS = [
         "Module: a copy takes the saved values along",
         nn.Linear,
         "deepcopy is independent",
-        edit(Module, "__getstate__", '| {"_saved": SavedStack()}', ""),
+        edit(SavedStack, "__reduce__", "SavedStack, ()", "(lambda: self), ()"),
     ),
     Mutant(
         "Module: the repr of a layer begins with its arguments",
