@@ -5,13 +5,14 @@ import struct
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 import minigrad.files
 from minigrad.io import StateFileError, atomic_path, load_metadata, load_state, save_state
-from minigrad.io.state import DTYPES
+from minigrad.io.state import CHECKSUM, DTYPES
 
 STATE = {
     "0.weight": np.arange(6, dtype=np.float32).reshape(2, 3),
@@ -215,8 +216,21 @@ def entry(dtype, shape, start, end):
         (state_bytes(entry("F32", [2], 0, 8), bytes(9)), "cut off or corrupt"),
         (state_bytes(entry("F32", [3], 0, 8), bytes(8)), "cut off or corrupt"),
         (state_bytes(entry("F32", [2], 8, 16), bytes(8)), "cut off or corrupt"),
-        (state_bytes(entry("BF16", [2], 0, 4), bytes(4)), "w is BF16, which NumPy has not"),
-        (state_bytes(entry("F8_E4M3", [2], 0, 2), bytes(2)), "w is F8_E4M3, which NumPy has not"),
+        *(
+            (state_bytes(entry(dtype, [4], 0, size), bytes(size)), f"w is {dtype}, which NumPy has not.*float32")
+            for dtype, size in (
+                ("F4", 2),
+                ("F6_E2M3", 3),
+                ("F6_E3M2", 3),
+                ("F8_E4M3", 4),
+                ("F8_E5M2", 4),
+                ("F8_E8M0", 4),
+            )
+        ),
+        *(
+            (state_bytes(entry(dtype, [4], 0, size), bytes(size)), f"not a safetensors file.*{dtype}")
+            for dtype, size in (("C128", 64), ("I4", 2), ("F128", 64))
+        ),
     ],
 )
 def test_corrupt_files(tmp_path, content, message):
@@ -225,6 +239,20 @@ def test_corrupt_files(tmp_path, content, message):
     with pytest.raises(StateFileError, match=message) as caught:
         load_state(path)
     assert str(caught.value).startswith(f"{path}: ")
+
+
+def test_bfloat16_is_read_as_float32(tmp_path):
+    from safetensors.torch import save_file
+
+    tensors = {
+        "w": torch.tensor([[1.5, -2.0, 3e38], [float("inf"), float("nan"), 1e-40]]).bfloat16(),
+        "x": torch.arange(3),
+        "scalar": torch.tensor(0.1).bfloat16(),
+        "empty": torch.zeros(0, 2).bfloat16(),
+    }
+    path = tmp_path / "bf16.safetensors"
+    save_file(tensors, path)
+    same(load_state(path), {n: (t.float() if t.is_floating_point() else t).numpy() for n, t in tensors.items()})
 
 
 @pytest.mark.parametrize("read", [load_state, load_metadata])
@@ -280,7 +308,10 @@ def test_a_full_disk_leaves_the_old_file(tmp_path, monkeypatch):
         ({"a": np.zeros(2, np.longdouble)}, {}, "a is "),
         ({"__metadata__": np.zeros(2)}, {}, "'__metadata__' cannot be the name"),
         ({3: np.zeros(2)}, {}, "3 cannot be the name"),
+        ({"a\ud800": np.zeros(2)}, {}, "cannot be the name"),
         ({}, {"epoch": 3}, "metadata must be strings by name; 'epoch' is not"),
+        ({}, {"epoch": "\ud800"}, "metadata must be strings by name; 'epoch' is not"),
+        ({}, {CHECKSUM: "0"}, "'crc32 of arrays and metadata' cannot be a name in the metadata"),
     ],
 )
 def test_what_the_format_cannot_hold(tmp_path, state, metadata, message):

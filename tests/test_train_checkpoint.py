@@ -1,4 +1,3 @@
-import json
 import subprocess
 import sys
 
@@ -9,7 +8,7 @@ from minigrad import nn, optim
 from minigrad.data import ArrayDataset, Loader
 from minigrad.io import load_metadata, load_state, save_state
 from minigrad.train import Averaging, Callback, Checkpoint, EarlyStopping, LRSchedule, Trainer, TrainingError
-from minigrad.train.state import read_tree, write_tree
+from minigrad.train.tree import read_tree
 
 SECONDS = ("seconds", "val_seconds")
 
@@ -275,6 +274,28 @@ def test_resume_says_what_it_cannot_use(tmp_path):
         other.resume(tmp_path)
 
 
+def test_damage_is_told_with_the_newest_checkpoint_that_is_whole(tmp_path):
+    fit(make(Checkpoint(tmp_path, keep_every=2)), 5)
+
+    def damage(name):
+        content = bytearray((tmp_path / name).read_bytes())
+        content[-3] ^= 4
+        (tmp_path / name).write_bytes(content)
+
+    for name, remedy in (
+        ("last", r"newest whole checkpoint is .*epoch-0004.safetensors, of epoch 4: resume from that"),
+        ("epoch-0004", r"newest whole checkpoint is .*epoch-0002.safetensors, of epoch 2: resume from that"),
+        ("epoch-0002", r"but the best epoch's weights are: load_state\('.*best.safetensors'\)"),
+        ("best", r"metadata\.\)$"),
+    ):
+        damage(f"{name}.safetensors")
+        with pytest.raises(TrainingError, match=rf"last.safetensors: damaged: [\s\S]*{remedy}"):
+            make().resume(tmp_path)
+    (tmp_path / "last.safetensors").unlink()
+    with pytest.raises(TrainingError, match=r"last.safetensors is not there$"):
+        make().resume(tmp_path)
+
+
 def test_two_callbacks_of_a_kind_keep_their_own_state(tmp_path):
     def both():
         return EarlyStopping("val_loss", 9), EarlyStopping("val_accuracy", 9, mode="max")
@@ -285,20 +306,3 @@ def test_two_callbacks_of_a_kind_keep_their_own_state(tmp_path):
     low, high = resumed.callbacks[1:3]
     assert low.best == resumed.history.best("val_loss")["val_loss"]
     assert high.best == resumed.history.best("val_accuracy")["val_accuracy"]
-
-
-# ------------------------------------------------------------------------------------------------ trees as files
-
-
-def test_a_tree_comes_back_as_it_was(tmp_path):
-    tree = {
-        "state": {0: {"step": 3, "avg": np.arange(6.0).reshape(2, 3).T}, 10: {}},
-        "groups": [{"lr": 0.1, "params": [0, 1], "name": None}],
-        "best": np.float64(1 / 3),
-        "limits": [float("inf"), True, "text", 2**63 - 1],
-        "empty": np.zeros((0, 3), np.float32),
-    }
-    write_tree(tmp_path / "tree.safetensors", tree)
-    same(tree, read_tree(tmp_path / "tree.safetensors"))
-    metadata = load_metadata(tmp_path / "tree.safetensors")
-    assert json.loads(metadata["tree"])["groups"] == tree["groups"]

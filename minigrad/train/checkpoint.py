@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minigrad.io import save_state
+from minigrad.io import StateFileError, load_state, save_state
 from minigrad.train.callbacks import Callback, require_writable
 from minigrad.train.errors import TrainingError
 from minigrad.train.history import Monitor, Row
-from minigrad.train.state import capture, write_tree
+from minigrad.train.state import capture
+from minigrad.train.tree import read_tree, write_tree
 
 if TYPE_CHECKING:
     from minigrad.train.trainer import Trainer
@@ -79,10 +81,33 @@ class Checkpoint(Callback):
         self.best = state["best"]
 
 
-def checkpoint_file(path: str | Path) -> Path:
-    """Return the file meant by a checkpoint folder, or by a file in it."""
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Return the state in a checkpoint folder, or in a file of one.
+
+    Raises:
+        TrainingError: if there is none, it is damaged, or is another kind of file. Where the folder has a file that is
+            whole, the message names the newest.
+    """
     path = Path(path)
     file = path / LAST if path.is_dir() else path
     if not file.is_file():
-        raise TrainingError(f"no checkpoint to resume from: {file} is not there")
-    return file
+        raise TrainingError(f"no checkpoint to resume from: {file} is not there{_remedy(file)}")
+    try:
+        return read_tree(file)
+    except StateFileError as error:
+        raise TrainingError(f"{error}{_remedy(file)}") from error
+
+
+def _remedy(file: Path) -> str:
+    """Return what else is in the folder of a file that cannot be read."""
+    others = [other for other in file.parent.glob("*.safetensors") if other.name not in (file.name, BEST)]
+    for other in sorted(others, key=lambda other: other.stat().st_mtime, reverse=True):
+        with suppress(StateFileError, TrainingError):
+            epoch = len(read_tree(other)["history"])
+            return f". The newest whole checkpoint is {other}, of epoch {epoch}: resume from that"
+    with suppress(StateFileError):
+        load_state(file.parent / BEST)
+        return (
+            f". No other checkpoint is there, but the best epoch's weights are: load_state({str(file.parent / BEST)!r})"
+        )
+    return ""

@@ -1,24 +1,16 @@
-"""The whole state of a training run as one tree, and the tree as one file."""
+"""The whole state of a training run as one tree."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from minigrad.io import load_metadata, load_state, save_state
 from minigrad.nn import Module
-from minigrad.nn.parameter import Array
 from minigrad.train.errors import TrainingError
 from minigrad.train.history import History
 
 if TYPE_CHECKING:
     from minigrad.train.trainer import Trainer
-
-FORMAT = "minigrad checkpoint 1"
 
 
 def random_layers(model: Module) -> dict[str, Any]:
@@ -67,55 +59,3 @@ def _named(trainer: Trainer) -> list[tuple[str, Any]]:
         counts[kind] = counts.get(kind, 0) + 1
         named.append((f"{kind} {counts[kind]}", callback))
     return named
-
-
-def write_tree(path: Path, tree: Mapping[str, Any]) -> None:
-    """Write nested dicts and lists of arrays, numbers and texts: the arrays as tensors, the rest as JSON beside them.
-
-    Both lie in one safetensors file (the JSON in its metadata), so that a crash cannot part them.
-    """
-    arrays: dict[str, Array] = {}
-    rest = _without_arrays(tree, "", arrays)
-    save_state(path, arrays, {"format": FORMAT, "tree": json.dumps(rest)})
-
-
-def read_tree(path: Path) -> dict[str, Any]:
-    """Read what `write_tree` wrote."""
-    metadata = load_metadata(path)
-    if metadata.get("format") != FORMAT:
-        raise TrainingError(f"{path}: not a training checkpoint of minigrad (of weights alone: load_state)")
-    tree: dict[str, Any] = _with_arrays(json.loads(metadata["tree"]), load_state(path))
-    return tree
-
-
-def _without_arrays(value: Any, path: str, arrays: dict[str, Array]) -> Any:
-    """Move the arrays below `value` to `arrays` and return JSON that says where they were."""
-    match value:
-        case np.ndarray():
-            arrays[path] = value
-            return {"$array": path}
-        case np.generic():
-            return value.item()
-        case Mapping():
-            items = {
-                key: _without_arrays(item, f"{path}.{key}" if path else key, arrays) for key, item in value.items()
-            }
-            # JSON would turn the integer keys of an optimizer's state into texts.
-            return items if all(isinstance(key, str) for key in items) else {"$items": list(items.items())}
-        case list() | tuple():
-            return [_without_arrays(item, f"{path}.{i}", arrays) for i, item in enumerate(value)]
-    return value
-
-
-def _with_arrays(value: Any, arrays: Mapping[str, Array]) -> Any:
-    """Undo `_without_arrays`."""
-    match value:
-        case {"$array": str(path)}:
-            return arrays[path]
-        case {"$items": list(items)}:
-            return {key: _with_arrays(item, arrays) for key, item in items}
-        case dict():
-            return {key: _with_arrays(item, arrays) for key, item in value.items()}
-        case list():
-            return [_with_arrays(item, arrays) for item in value]
-    return value

@@ -18,13 +18,13 @@ from minigrad.optim import Optimizer
 from minigrad.train.alone import alone
 from minigrad.train.batches import Data, evaluation_batches, training_batches, validation_batches
 from minigrad.train.callbacks import Callback
-from minigrad.train.checkpoint import checkpoint_file
+from minigrad.train.checkpoint import read_checkpoint
 from minigrad.train.errors import TrainingError
 from minigrad.train.evaluation import apply, measure
 from minigrad.train.history import History
 from minigrad.train.metrics import Means, Metric, default_metrics
 from minigrad.train.progress import Silence, reporter
-from minigrad.train.state import read_tree, restore
+from minigrad.train.state import restore
 from minigrad.train.steps import CompiledSteps, EagerSteps, make_steps
 from minigrad.train.stopping import StopOnNaN
 
@@ -231,7 +231,7 @@ class Trainer:
             TrainingError: there is no checkpoint, or it holds the state of a callback that is not there.
             ValueError: the checkpoint is of another model or optimizer.
         """
-        restore(self, read_tree(checkpoint_file(path)))
+        restore(self, read_checkpoint(path))
         self.is_resumed = True
 
     # ------------------------------------------------------------------------------------------------- evaluation
