@@ -35,6 +35,7 @@ class KernelCase:
 
 
 KERNELS = [KernelCase(name, planted=planted) for name in ARGUMENTS for planted in ((), SPECIAL)]
+KERNELS.append(KernelCase("conv_forward", (3, 2, 4, 7)))  # fewer samples than a tile of any CPU has rows
 KERNELS.append(KernelCase("depthwise_backward_weight", (7, 1, 2, 5), 1, 10.0))  # sums of 470 products
 KERNELS.append(KernelCase("winograd_input", (2, 3, 1, 5), 1, 1e-3, (1e4, 0.0)))  # differences of 6.25e4
 
