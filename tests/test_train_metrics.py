@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from minigrad import nn
-from minigrad.train import accuracy, confusion_matrix, top_k
-from minigrad.train.metrics import Means, default_metrics
+from minigrad import nn, optim
+from minigrad.train import Trainer, accuracy, binary_accuracy, confusion_matrix, top_k
+from minigrad.train.metrics import Means, resolve
 
 
 def scores(rng, samples=41, classes=7):
@@ -60,14 +60,60 @@ def test_confusion_matrix_refuses_what_does_not_fit():
 
 
 def test_accuracy_is_the_default_for_classes_only():
-    assert list(default_metrics(np.zeros((4, 3)), np.zeros(4, np.int64))) == ["accuracy"]
-    assert default_metrics(np.zeros((4, 3)), np.zeros((4, 3))) == {}
-    assert default_metrics(np.zeros((4, 3, 5)), np.zeros((4, 5), np.int64)) == {}
+    classes, sides = nn.CrossEntropyLoss(), nn.BCEWithLogitsLoss()
+    assert resolve(None, classes, np.zeros((4, 3)), np.zeros(4, np.int64)) == {"accuracy": accuracy}
+    assert resolve(None, classes, np.zeros((4, 3)), np.zeros((4, 3))) == {}
+    assert resolve(None, classes, np.zeros((4, 3, 5)), np.zeros((4, 5), np.int64)) == {}
+    assert resolve(None, sides, np.zeros((4, 1)), np.zeros((4, 1))) == {"accuracy": binary_accuracy}
+    assert resolve(None, sides, np.zeros(4), np.zeros(4)) == {"accuracy": binary_accuracy}
+    assert resolve(None, sides, np.zeros((4, 3)), np.zeros((4, 3))) == {}
+    assert resolve(None, nn.MSELoss(), np.zeros((4, 1)), np.zeros((4, 1))) == {}
 
 
-@pytest.mark.parametrize(("reduction", "values"), [("mean", (1.0, 4.0)), ("sum", (3.0, 4.0))])
-def test_means_are_of_samples_not_of_batches(reduction, values):
+def test_metrics_by_name():
+    outputs, index, sides = np.zeros((4, 3)), np.zeros(4, np.int64), np.zeros((4, 3))
+    assert resolve(["accuracy", "top_5"], nn.CrossEntropyLoss(), outputs, index) == {
+        "accuracy": accuracy,
+        "top_5": top_k,
+    }
+    assert resolve("accuracy", nn.BCEWithLogitsLoss(), outputs, sides) == {"accuracy": binary_accuracy}
+    assert resolve({"right": "accuracy"}, nn.CrossEntropyLoss(), outputs, index) == {"right": accuracy}
+    assert resolve([top_k], nn.CrossEntropyLoss(), outputs, index) == {"top_k": top_k}
+
+
+@pytest.mark.parametrize(
+    ("metrics", "error", "message"),
+    [
+        (["acuracy"], ValueError, "no metric is called 'acuracy', known are accuracy, .*; did you mean 'accuracy'?"),
+        (["accuracy", accuracy], ValueError, "'accuracy' comes twice"),
+        ([3], TypeError, "want names or functions .* got 3"),
+        (["loss"], ValueError, "no metric is called 'loss'"),
+    ],
+)
+def test_metrics_that_are_not_known(metrics, error, message):
+    model = nn.Linear(3, 2, rng=0)
+    with pytest.raises(error, match=message):
+        Trainer(model, nn.CrossEntropyLoss(), optim.SGD(model.parameters(), lr=0.1), metrics=metrics)
+
+
+def test_accuracy_by_name_wants_what_can_be_judged():
+    model = nn.Linear(3, 2, rng=0)
+    trainer = Trainer(model, nn.MSELoss(), optim.SGD(model.parameters(), lr=0.1), metrics=["accuracy"], progress=False)
+    with pytest.raises(ValueError, match=r"accuracy: want outputs \(N, C\) and integer targets .* got \(4, 2\)"):
+        trainer.fit((np.ones((4, 3), np.float32), np.ones((4, 2), np.float32)), epochs=1)
+
+
+def test_binary_accuracy_counts_sides_of_zero_and_no_nan():
+    outputs, targets = np.array([2.0, -1, 0, np.nan, np.nan]), np.array([1.0, 1, 0, 0, 1])
+    assert binary_accuracy(outputs, targets) == pytest.approx(2 / 5)
+    with pytest.raises(ValueError, match="want a target for each output"):
+        binary_accuracy(outputs, targets[:, None])
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_means_are_of_samples_not_of_batches(reduction):
     means = Means(nn.MSELoss(reduction=reduction), {"first": lambda outputs, targets: outputs[0, 0]})
-    means.add(values[0], np.full((3, 2), 2.0), np.zeros((3, 2)))
-    means.add(values[1], np.full((1, 2), 6.0), np.zeros((1, 2)))
-    assert means.result() == {"loss": 1.75, "first": 3.0}
+    for value, size in ((2.0, 3), (6.0, 1)):
+        outputs, targets = np.full((size, 2), value), np.zeros((size, 2))
+        means.add(means.criterion.measure(outputs, targets), outputs, targets)
+    assert means.result() == {"loss": {"mean": 12.0, "sum": 24.0}[reduction], "first": 3.0}

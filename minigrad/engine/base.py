@@ -1,22 +1,25 @@
 """TrainingStep: what a training step is, compiled or not."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock, RLock
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
 
+from minigrad import kernels
 from minigrad.data.augmentation import Augmentation
 from minigrad.data.preparation import Numbers, Preparation
-from minigrad.nn import Loss, Module
-from minigrad.nn.parameter import Array, Parameter
+from minigrad.nn import BCEWithLogitsLoss, Loss, Module
+from minigrad.nn.parameter import Array, Parameter, for_kernels
 from minigrad.optim import LRScheduler, Optimizer
 
 AS_THEY_ARE = Preparation()
+NOT_IGNORED = -(2**63)  # no class
 
 _locks: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 _lock_of_locks = Lock()
@@ -34,12 +37,63 @@ class EpochResult(NamedTuple):
     Arguments:
         losses: of each step.
         samples: in each step.
-        correct: how many samples had the largest output at their class; None where that has no meaning.
+        correct: how many of those that count were right: had the largest output at their class, or an output of a
+            BCEWithLogitsLoss on the right side of 0. None where that has no meaning.
+        totals: sum of the losses in each step, and
+        weights: what belongs to it; see `nn.loss.Measured`.
+        counted: how many samples, or outputs, count in `correct`.
     """
 
     losses: Array
     samples: Array
     correct: int | None
+    totals: Array
+    weights: Array
+    counted: int
+
+
+class Judgement:
+    """How outputs are judged right or wrong by the target of a loss, and how many were.
+
+    Arguments:
+        kernel: that counts.
+        options: of the kernel.
+    """
+
+    def __init__(self, kernel: str, *options: int) -> None:
+        self.kernel, self.options = kernel, options
+        self.correct, self.counted = np.zeros(1, np.int64), np.zeros(1, np.int64)
+
+    @classmethod
+    def of(cls, loss: Loss, outputs: Any, target: Any) -> Self | None:
+        """Return how these are judged; None where that has no meaning.
+
+        Arguments:
+            loss: which may ignore some targets.
+            outputs: anything with the shape and dtype of the outputs.
+            target: the same of the target.
+        """
+        if len(outputs.shape) == 2 and len(target.shape) == 1 and target.dtype.kind in "iu":
+            return cls("count_correct", getattr(loss, "ignore_index", NOT_IGNORED))
+        return cls("count_signs") if isinstance(loss, BCEWithLogitsLoss) else None
+
+    def add(self, outputs: Array, target: Array) -> None:
+        """Count the outputs of a batch."""
+        if self.kernel == "count_signs":
+            outputs, target = outputs.reshape(-1), target.reshape(-1).astype(outputs.dtype, copy=False)
+        else:
+            target = target.astype(np.int64, copy=False)
+        kernel = getattr(kernels, self.kernel)
+        kernel(for_kernels(outputs), for_kernels(target), *self.options, self.correct, self.counted)
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self.correct[0] = self.counted[0] = 0
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """How many were right, and of how many."""
+        return int(self.correct[0]), int(self.counted[0])
 
 
 class TrainingStep(ABC):
@@ -103,6 +157,21 @@ class TrainingStep(ABC):
     ) -> EpochResult:
         """Train on the samples `order` of x and y."""
 
+    def _result(self, sums: Array, samples: Array, judged: tuple[int, int] | None) -> EpochResult:
+        """Return what an epoch came to.
+
+        Arguments:
+            sums: of the losses of each step, and what belongs to it, (steps, 2).
+            samples: in each step.
+            judged: how many were right, and how many of how many; None where that has no meaning.
+        """
+        totals, weights = sums.T
+        correct, counted = judged or (None, 0)
+        if self.loss.reduction == "sum":
+            return EpochResult(totals, samples, correct, totals, samples.astype(np.float64), counted)
+        losses = np.divide(totals, weights, out=np.full(len(totals), np.nan), where=weights != 0)
+        return EpochResult(losses, samples, correct, totals, weights, counted)
+
     def epoch(
         self,
         x: Array,
@@ -118,7 +187,7 @@ class TrainingStep(ABC):
         number: int = 0,
         schedule: LRScheduler | None = None,
     ) -> float:
-        """Train on all samples once, and return the mean loss of a sample.
+        """Train on all samples once, and return the mean loss: the sum of all losses over that of their weights.
 
         Each batch is gathered, converted, augmented and normalised as a `data.Loader` does it.
 
@@ -135,8 +204,8 @@ class TrainingStep(ABC):
         """
         preparation = Preparation(mean, std, size, channels, augment, seed)
         result = self.run_epoch(x, y, order, preparation, number, schedule=schedule)
-        weights = result.samples if self.loss.reduction == "mean" else np.ones(len(result.losses))
-        return float(result.losses @ weights / result.samples.sum())
+        weight = result.weights.sum()
+        return float(result.totals.sum() / weight) if weight else math.nan
 
     def run_epoch(
         self,

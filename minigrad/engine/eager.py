@@ -8,9 +8,10 @@ import numpy.typing as npt
 
 from minigrad.data.arrays import ArrayDataset
 from minigrad.data.preparation import Preparation
-from minigrad.engine.base import EpochResult, TrainingStep
-from minigrad.engine.trial import evaluate
+from minigrad.engine.base import EpochResult, Judgement, TrainingStep
+from minigrad.engine.trial import evaluate, forward_state
 from minigrad.nn import Module
+from minigrad.nn.loss import Measured
 from minigrad.nn.parameter import Array
 from minigrad.optim import LRScheduler, clip_grad_norm_
 
@@ -20,25 +21,34 @@ class EagerStep(TrainingStep):
 
     def __call__(self, x: Array, y: npt.ArrayLike) -> float:
         """Do one step on a batch of any size, and return its loss."""
-        return self.update(x, np.asarray(y))[0]
+        return float(self.update(x, np.asarray(y))[0].value)
 
-    def update(self, x: Array, y: Array, goes_on: Callable[[float], bool] | None = None) -> tuple[float, Array]:
-        """Do one step; return its loss and the outputs. Nothing is updated where `goes_on` denies it for the loss."""
+    def update(self, x: Array, y: Array, goes_on: Callable[[float], bool] | None = None) -> tuple[Measured, Array]:
+        """Do one step; return what the loss says, and the outputs.
+
+        Nothing is updated where `goes_on` denies it for the loss. It is not asked where no sample counts. About a loss
+        that is not finite it is asked when the model is as it was before the batch.
+        """
         with self._alone():
             return self._update(x, y, goes_on)
 
-    def _update(self, x: Array, y: Array, goes_on: Callable[[float], bool] | None) -> tuple[float, Array]:
+    def _update(self, x: Array, y: Array, goes_on: Callable[[float], bool] | None) -> tuple[Measured, Array]:
         self.optimizer.zero_grad()
+        put_back = None if goes_on is None else forward_state(self.model)
         outputs, pull_model = self.model.vjp(x)
-        result, pull_loss = self.loss.vjp(outputs, y)
-        value = float(result)
-        if goes_on is not None and not goes_on(value):
-            return value, outputs
-        pull_model(pull_loss(), input_grad=False)
+        measured = self.loss.measure(outputs, y)
+        is_spoilt = put_back is not None and not math.isfinite(measured.total)
+        if put_back is not None and is_spoilt:
+            put_back()
+        if goes_on is not None and measured.weight and not goes_on(float(measured.value)):
+            return measured, outputs
+        if is_spoilt:
+            outputs, pull_model = self.model.vjp(x)
+        pull_model(measured.pullback(), input_grad=False)
         if self.clip_norm is not None:
             clip_grad_norm_(self.trained, self.clip_norm)
         self.optimizer.step()
-        return value, outputs
+        return measured, outputs
 
     def _run_epoch(
         self,
@@ -50,20 +60,22 @@ class EagerStep(TrainingStep):
         schedule: LRScheduler | None,
         stops: bool,
     ) -> EpochResult:
-        data, losses, samples, correct, has_classes = ArrayDataset(x, y), [], [], 0, False
+        data, batches, samples, judgement = ArrayDataset(x, y), [], [], None
         for start in range(0, len(order), self.batch_size):
             index = order[start : start + self.batch_size]
             x_batch, y_batch = preparation.batch(data.x, index, index, number), data.y[index]
-            value, outputs = self.update(x_batch, y_batch, math.isfinite if stops else None)
-            has_classes = outputs.ndim == 2 and y_batch.ndim == 1 and y_batch.dtype.kind in "iu"
-            correct += int(np.count_nonzero(outputs.argmax(axis=1) == y_batch)) if has_classes else 0
-            losses.append(value)
+            measured, outputs = self.update(x_batch, y_batch, math.isfinite if stops else None)
+            judgement = judgement or Judgement.of(self.loss, outputs, y_batch)
+            if judgement is not None:
+                judgement.add(outputs, y_batch)
+            batches.append(measured)
             samples.append(len(x_batch))
-            if stops and not math.isfinite(value):
+            if stops and not math.isfinite(measured.total):
                 break
             if schedule is not None:
                 schedule.step()
-        return EpochResult(np.array(losses), np.array(samples), correct if has_classes else None)
+        sums = np.array([(batch.total, batch.weight) for batch in batches])
+        return self._result(sums, np.array(samples), judgement.counts if judgement else None)
 
 
 class EagerModel:

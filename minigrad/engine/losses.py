@@ -14,19 +14,21 @@ from minigrad.nn import Loss
 Gradient = Callable[[Memory], Memory]
 
 
-def lower_loss(b: Lowering, loss: Loss, x: Memory, target: Memory, value: Cell) -> Memory:
-    """Emit the loss's value into a cell, and its gradient; return the latter.
+def lower_loss(b: Lowering, loss: Loss, x: Memory, target: Memory, total: Cell, weight: Cell) -> Memory:
+    """Emit the loss's two sums into cells, and its gradient; return the latter.
 
     Arguments:
         b: what is lowered so far.
         loss: of reduction "mean" or "sum".
         x: the model's output.
         target: what it should be.
-        value: where the value goes.
+        total: where the sum of the losses goes, and
+        weight: where what a mean divides it by.
     """
     losses, weights, gradient = lowering_of(loss)(b, loss, x, target)
     dlosses = b.like(losses, "dlosses")
-    b.emit("reduce_loss", losses, weights, loss.reduction == "mean", value.array, dlosses, work=2 * losses.size)
+    sums = total.array, weight.array
+    b.emit("reduce_loss", losses, weights, loss.reduction == "mean", *sums, dlosses, work=2 * losses.size)
     dx: Memory = gradient(dlosses)
     return dx
 

@@ -130,6 +130,9 @@ class Lowering(Builder):
         after: called after each run, to bring it back.
         options: of the optimizer.
         checks: what must hold for a batch.
+        masks: how many masks each layer has drawn in this step, by its identity.
+        once_finite: emit what changes state of the layers, such as running statistics. They are called behind the loss,
+            so that a step whose loss is not finite leaves the model as it was.
         chain_update: emits the update of a parameter behind the instruction that has made its gradient, row by row.
             None where the gradients have to be complete first.
     """
@@ -145,6 +148,8 @@ class Lowering(Builder):
         self.before.append(self.options.read)
         self.chain_update: Callable[[Parameter, int], None] | None = None
         self._uses = Counter(id(p) for _, module in model.named_modules() for p in module.own_parameters())
+        self.masks: Counter[int] = Counter()
+        self.once_finite: list[Callable[[], None]] = []
         self._with_gradient: set[int] = set()
         self._counters: dict[int, Cell] = {}
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -122,9 +123,13 @@ def _statistics(
         raise LayerError(layer, f"want more than 1 value for each channel in training, got {form}").seen_from(b.model)
     take(mean, var, inv_std)
     if (tracked := layer.tracked) is not None:
-        running = map(cut, tracked)
-        b.emit("batch_norm_track", cut(mean), cut(var), _share(b, layer), M / (M - 1), *running)
+        b.once_finite.append(partial(_track, b, layer, (mean, var), M, tracked))
     return mean, inv_std, True
+
+
+def _track(b: Lowering, layer: BatchNorm, moments: tuple[Memory, Memory], M: int, tracked: tuple[Array, Array]) -> None:
+    """Emit that the running statistics move towards the batch's, of M values."""
+    b.emit("batch_norm_track", *map(cut, moments), _share(b, layer), M / (M - 1), *map(cut, tracked))
 
 
 def _share(b: Lowering, layer: BatchNorm) -> Cell:
@@ -183,8 +188,8 @@ def group_norm(b: Lowering, layer: nn.GroupNorm | nn.InstanceNorm2d, x: Value) -
     mean, var, inv_std = (b.buffer((N, groups), dtype, name) for name in ("mean", "var", "inv_std"))
     b.emit("group_norm_statistics", pixels, layer.eps, mean, var, inv_std, over=N, grain=1, work=2 * pixels.size)
     if isinstance(layer, nn.InstanceNorm2d) and (tracked := layer.tracked) is not None:
-        average = _averages(b, layer, mean, var)
-        b.emit("batch_norm_track", *average, Cell(float(layer.momentum or 0)), S / (S - 1), *map(cut, tracked))
+        average, share = _averages(b, layer, mean, var), Cell(float(layer.momentum or 0))
+        b.once_finite.append(lambda: b.emit("batch_norm_track", *average, share, S / (S - 1), *map(cut, tracked)))
     y = b.like(pixels, "y")
     b.emit("group_norm_forward", cut(pixels), gamma, beta, mean, inv_std, cut(y))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -48,7 +49,10 @@ class CompiledStep(TrainingStep):
         x, y = _readable(_wide(np.asarray(x))), self._target(x, np.asarray(y))
         form = x.shape, x.dtype, y.shape, y.dtype
         with self._model_lock, self._optimizer_lock:
-            return self._program(form, lambda: (x, y)).step(x, y, get_num_threads())
+            total, weight = self._program(form, lambda: (x, y)).step(x, y, get_num_threads())
+        if self.loss.reduction == "sum":
+            return total
+        return total / weight if weight else math.nan
 
     def _run_epoch(
         self,
@@ -62,19 +66,20 @@ class CompiledStep(TrainingStep):
     ) -> EpochResult:
         target, x = self._target(x, y), _readable(x if x.dtype == np.uint8 else _wide(x))
         source = Source(x, target, preparation, number)
-        losses: list[Array] = []
-        samples, correct = [], []
+        sums: list[Array] = []
+        samples, judged = [], []
         full, rest = divmod(len(order), self.batch_size)
         for size, steps in ((self.batch_size, full), (rest, min(rest, 1))):
-            if steps and not (stops and losses and not np.isfinite(losses[0][-1])):
+            if steps and not (stops and sums and not np.isfinite(sums[0][-1, 0])):
                 part, order = order[: size * steps], order[size * steps :]
                 with self._model_lock, self._optimizer_lock:
                     program = self._program(source.form(size), partial(source.batch, part[:size]), source)
-                    losses.append(program.epoch(source, part, steps, schedule, stops, get_num_threads()))
-                    correct.append(program.correct)
-                samples.append(np.full(len(losses[-1]), size))
-        known = [number for number in correct if number is not None]
-        return EpochResult(np.concatenate(losses), np.concatenate(samples), sum(known) if known else None)
+                    sums.append(program.epoch(source, part, steps, schedule, stops, get_num_threads()))
+                    if program.judgement is not None:
+                        judged.append(program.judgement.counts)
+                samples.append(np.full(len(sums[-1]), size))
+        counts = (sum(right for right, _ in judged), sum(of for _, of in judged)) if judged else None
+        return self._result(np.concatenate(sums), np.concatenate(samples), counts)
 
     def _program(self, form: Any, batch: Callable[[], Batch], source: Source | None = None) -> TrainingProgram:
         """Return the program for batches of this form, of which `batch` makes one, and for all else as it is now."""

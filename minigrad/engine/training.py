@@ -8,11 +8,13 @@ import numpy as np
 
 from minigrad.data.augmentation import STILL
 from minigrad.data.preparation import FLOATS, Preparation, as_images
+from minigrad.engine.base import Judgement
 from minigrad.engine.listing import listing
 from minigrad.engine.losses import lower_loss
 from minigrad.engine.memory import Array, Buffer, Cell, Memory, Slot, cut
 from minigrad.engine.program import Program
 from minigrad.engine.registry import Lowering
+from minigrad.engine.trial import rewinding
 from minigrad.engine.updates import Updates, lower_clipping
 from minigrad.optim import LRScheduler
 
@@ -64,18 +66,20 @@ class TrainingProgram:
 
     def __init__(self, owner: CompiledStep, x: Array, y: Array, source: Source | None) -> None:
         self._lowered = b = Lowering(owner.model, owner.trained, len(owner.optimizer.param_groups))
-        self._value, self._correct, self._stops = Cell(0.0), Cell(0), Cell(0)
+        self._total, self._weight, self._stops = Cell(0.0), Cell(0.0), Cell(0)
         self._x, self._y = Slot(x.shape, x.dtype, "x"), Slot(y.shape, y.dtype, "y")
         inputs: tuple[Memory, Memory] = (self._x, self._y) if source is None else self._emit_gathering(source)
         value, pull = b.lower(owner.model, inputs[0])
         outputs = b.plain(value)
-        dy = lower_loss(b, owner.loss, outputs, inputs[1], self._value)
-        self.counts_correct = source is not None and len(outputs.shape) == 2 and y.dtype == np.int64
-        if self.counts_correct:
-            b.emit("count_correct", outputs, inputs[1], self._correct.array)
+        dy = lower_loss(b, owner.loss, outputs, inputs[1], self._total, self._weight)
+        self.judgement = None if source is None else Judgement.of(owner.loss, outputs, y)
+        if self.judgement is not None:
+            self._emit_judging(self.judgement, outputs, inputs[1])
         if source is not None:
-            b.emit("note_loss", self._value.array, self._position.array, self._losses)
-            b.end_unless_finite(self._value, self._stops)
+            b.emit("note_loss", self._total.array, self._weight.array, self._position.array, self._sums)
+            b.end_unless_finite(self._total, self._stops)
+        for emit in b.once_finite:
+            emit()
         updates = Updates(b, owner.optimizer)
         if owner.clip_norm is None:
             b.chain_update = updates.chain
@@ -91,7 +95,7 @@ class TrainingProgram:
         """Emit what is done before each step of an epoch; return the batch."""
         b, N = self._lowered, self._x.shape[0]
         self._begin, self._position = Cell(0), Cell(0)
-        self._order, self._losses = Slot((0,), np.int64, "order"), Slot((0,), np.float64, "losses")
+        self._order, self._sums = Slot((0,), np.int64, "order"), Slot((0,), np.float64, "sums")
         self._table, self._moves = Slot((0,), np.float64, "options"), Slot((0,), np.float64, "moves")
         x = b.buffer(self._x.shape, self._x.dtype, "x")
         y = b.buffer(self._y.shape, self._y.dtype, "y")
@@ -124,35 +128,41 @@ class TrainingProgram:
             b.emit("take_rows", samples, *rows)
         return samples
 
-    def step(self, x: Array, y: Array, threads: int) -> float:
-        """Do a step on a batch; return its loss."""
+    def _emit_judging(self, judgement: Judgement, outputs: Memory, target: Memory) -> None:
+        if judgement.kernel == "count_signs":
+            outputs, target = outputs.reshape(-1), target.reshape(-1)
+        self._lowered.emit(judgement.kernel, outputs, target, *judgement.options, judgement.correct, judgement.counted)
+
+    def step(self, x: Array, y: Array, threads: int) -> tuple[float, float]:
+        """Do a step on a batch; return the sum of its losses, and what belongs to it."""
         for check in self._lowered.checks:
             check(x if check.name == "x" else y)
         self._x.fill(x)
         self._y.fill(y)
         self._run(threads, 1)
-        return float(self._value.array[0])
+        return float(self._total.array[0]), float(self._weight.array[0])
 
     def epoch(
         self, source: Source, order: Array, steps: int, schedule: LRScheduler | None, stops: bool, threads: int
     ) -> Array:
-        """Do so many steps, if it `stops` none behind a loss that is not finite; return their losses."""
+        """Do so many steps, if it `stops` none behind a loss that is not finite; return the two sums of each."""
         for check in self._lowered.checks:
             check((source.x if check.name == "x" else source.y)[order])
-        losses, table = np.empty(steps), self._lowered.options.table(steps, schedule)
+        rewind = rewinding(schedule) if stops and schedule is not None else None
+        sums, table = np.empty((steps, 2)), self._lowered.options.table(steps, schedule)
         given = (source.x, self._samples), (source.y, self._targets), (order, self._order)
         moves = source.moves(order)
-        for array, slot in (*given, (moves, self._moves), (losses, self._losses), (table, self._table)):
+        for array, slot in (*given, (moves, self._moves), (sums, self._sums), (table, self._table)):
             slot.fill(array)
-        self._position.array[0] = self._begin.array[0] = self._correct.array[0] = 0
+        self._position.array[0] = self._begin.array[0] = 0
         self._stops.array[0] = stops
+        if self.judgement is not None:
+            self.judgement.clear()
         self._run(threads, steps)
-        return losses[: self._position.array[0]]
-
-    @property
-    def correct(self) -> int | None:
-        """How many samples of the last epoch had their class's output as the largest; None where that means nothing."""
-        return int(self._correct.array[0]) if self.counts_correct else None
+        done = int(self._position.array[0])
+        if rewind is not None and done and not np.isfinite(sums[done - 1, 0]):
+            rewind(done - 1)
+        return sums[:done]
 
     def _run(self, threads: int, steps: int) -> None:
         for read in self._lowered.before:

@@ -1,6 +1,6 @@
 """Trying a batch on the layers themselves: what does not fit is refused in their words."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -9,6 +9,7 @@ from minigrad import kernels
 from minigrad.engine.memory import Array
 from minigrad.nn import Loss, Module
 from minigrad.nn.recording import evaluating
+from minigrad.optim import LRScheduler
 
 
 @contextmanager
@@ -27,6 +28,34 @@ def evaluate(model: Module, x: Array) -> Array:
     """Return the outputs in evaluation mode, layer by layer; nothing is changed by it."""
     with evaluating():
         return model(x)
+
+
+def forward_state(model: Module) -> Callable[[], None]:
+    """Return what puts back all that a training forward changes: buffers, and the counters of masks."""
+    buffers = [(array, array.copy()) for _, array in model.named_buffers()]
+    counters = [(module, vars(module)["step"]) for module in model.modules() if {"seed", "step"} <= vars(module).keys()]
+
+    def put_back() -> None:
+        for array, before in buffers:
+            array[...] = before
+        for module, step in counters:
+            vars(module)["step"] = step
+
+    return put_back
+
+
+def rewinding(schedule: LRScheduler) -> Callable[[int], None]:
+    """Return what puts a schedule to so many steps after where it is now, and its optimizer's options with it."""
+    state, groups = schedule.state_dict(), [dict(group) for group in schedule.optimizer.param_groups]
+
+    def rewind(steps: int) -> None:
+        schedule.load_state_dict(state)
+        for group, before in zip(schedule.optimizer.param_groups, groups, strict=True):
+            group.update(before)
+        for _ in range(steps):
+            schedule.step()
+
+    return rewind
 
 
 def try_model(model: Module, x: Array) -> Array:

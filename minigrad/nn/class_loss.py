@@ -19,6 +19,13 @@ class _PerClass(Loss):
         self.weight = None if weight is None else np.asarray(weight)
         self.ignore_index = ignore_index
 
+    def counted(self, target: Array) -> Array | None:
+        """Return which samples are not ignored."""
+        if target.ndim != 1 or target.dtype.kind not in "iu":
+            return None
+        counts: Array = target != self.ignore_index
+        return None if counts.all() else counts
+
     def _class_axis(self, x: Array) -> int:
         if x.ndim == 0:
             raise self._error("want input of shape (N, C), (N, C, *) or (C,), got ()")

@@ -3,7 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 import numpy as np
 import numpy.typing as npt
@@ -15,11 +15,28 @@ from minigrad.nn.recording import SavedStack, is_recording
 Value = float | Array
 
 
+class Measured(NamedTuple):
+    """What a loss says of a batch.
+
+    Arguments:
+        value: the loss, as `loss(x, target)` returns it.
+        total: Σ s_i l_i, of which means over several batches are made: the totals' sum over that of the weights.
+        weight: what belongs to it: Σ s_i w_i for "mean"; for "sum" and "none" the number of samples.
+        pullback: `dvalue -> dx`.
+    """
+
+    value: Value
+    total: float
+    weight: float
+    pullback: Callable[..., Array]
+
+
 class Loss(ABC):
     r"""A number that says how far an output is from its target, and its gradient.
 
     With losses l_i, the class's own weights w_i (1 where it has none) and sample weights s_i:
-    "sum" is Σ s_i l_i, "mean" is Σ s_i l_i / Σ s_i w_i, "none" is the array s_i l_i.
+    "sum" is Σ s_i l_i, "mean" is Σ s_i l_i / Σ s_i w_i, "none" is the array s_i l_i. A mean over nothing (all targets
+    ignored, all weights 0) is NaN, as in PyTorch, and its gradient is 0.
 
     The author of a loss writes `_forward(x, target) -> (losses, weights, saved)` (weights None for ones) and
     `_backward(saved, dlosses) -> dx`.
@@ -51,7 +68,7 @@ class Loss(ABC):
             target: what it should be.
             sample_weight: a weight for each sample, (N,).
         """
-        value, saved = self._evaluate(x, target, sample_weight)
+        value, _, _, saved = self._evaluate(x, target, sample_weight)
         if is_recording():
             self._saved.push(type(self).__name__, saved)
         return value
@@ -68,10 +85,29 @@ class Loss(ABC):
         self, x: Array, target: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
     ) -> tuple[Value, Callable[..., Array]]:
         """Return the loss and its pullback `dvalue -> dx`."""
-        value, saved = self._evaluate(x, target, sample_weight)
-        return value, lambda dvalue=1.0: self._pull(saved, dvalue)
+        measured = self.measure(x, target, sample_weight)
+        return measured.value, measured.pullback
 
-    def _evaluate(self, x: Array, target: npt.ArrayLike, sample_weight: npt.ArrayLike | None) -> tuple[Value, Any]:
+    @final
+    def measure(self, x: Array, target: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> Measured:
+        """Return the loss, the two sums that means over several batches are made of, and its pullback.
+
+        >>> from minigrad import nn
+        >>> loss = nn.CrossEntropyLoss(weight=[1.0, 3.0])
+        >>> measured = loss.measure(np.zeros((3, 2)), [0, 1, -100])
+        >>> measured.weight, measured.value == measured.total / measured.weight
+        (4.0, True)
+        """
+        value, total, weight, saved = self._evaluate(x, target, sample_weight)
+        return Measured(value, total, weight, lambda dvalue=1.0: self._pull(saved, dvalue))
+
+    def counted(self, target: Array) -> Array | None:
+        """Return which samples count, (N,) booleans; None for all of them. Metrics leave the others out."""
+        return None
+
+    def _evaluate(
+        self, x: Array, target: npt.ArrayLike, sample_weight: npt.ArrayLike | None
+    ) -> tuple[Value, float, float, Any]:
         if not isinstance(x, np.ndarray) or x.dtype not in FLOATS or x.size == 0:
             got = f"{x.dtype} {x.shape}" if isinstance(x, np.ndarray) else type(x).__name__
             raise self._error(f"want a non-empty float32 or float64 array, got {got}")
@@ -80,22 +116,22 @@ class Loss(ABC):
         if sample_weight is not None:
             factor = self._sample_factor(sample_weight, losses)
             losses = losses * factor
+        total, samples = float(losses.sum(dtype=np.float64)), float(len(losses) if losses.ndim else 1)
         if self.reduction == "none":
-            return losses.copy(), (saved, losses, factor)
-        total = float(losses.sum(dtype=np.float64))
-        if self.reduction == "mean":
-            count = self._count(losses, weights, factor)
-            total, factor = total / count, factor / count
-        return total, (saved, losses, factor)
+            return losses.copy(), total, samples, (saved, losses, factor)
+        if self.reduction == "sum":
+            return total, total, samples, (saved, losses, factor)
+        weight = self._weight(losses, weights, factor)
+        if not weight:
+            return math.nan, total, 0.0, (saved, losses, 0.0)
+        return total / weight, total, weight, (saved, losses, factor / weight)
 
     @staticmethod
-    def _count(losses: Array, weights: Array | None, factor: Any) -> float:
-        """Return the divisor of the mean; NaN where everything is ignored, as in PyTorch."""
+    def _weight(losses: Array, weights: Array | None, factor: Any) -> float:
+        """Return what the mean divides by."""
         if weights is None:  # each sample's factor holds for all its elements
-            count = losses.size * float(np.mean(factor, dtype=np.float64))
-        else:
-            count = float(np.sum(weights * factor, dtype=np.float64))
-        return count or math.nan
+            return losses.size * float(np.mean(factor, dtype=np.float64))
+        return float(np.sum(weights * factor, dtype=np.float64))
 
     def _pull(self, saved: Any, dvalue: float | Array) -> Array:
         inner, losses, factor = saved

@@ -4,7 +4,7 @@ from minigrad.train.callbacks import Averaging, Callback, CSVLog, LRSchedule
 from minigrad.train.checkpoint import Checkpoint
 from minigrad.train.errors import NonFiniteError, TrainingError
 from minigrad.train.history import History, Monitor
-from minigrad.train.metrics import accuracy, confusion_matrix, top_k
+from minigrad.train.metrics import accuracy, binary_accuracy, confusion_matrix, top_k
 from minigrad.train.stopping import EarlyStopping, StopOnNaN
 from minigrad.train.trainer import Trainer
 
@@ -22,6 +22,7 @@ __all__ = [
     "Trainer",
     "TrainingError",
     "accuracy",
+    "binary_accuracy",
     "confusion_matrix",
     "top_k",
 ]

@@ -1,6 +1,6 @@
 """One pass over data without training."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -10,7 +10,7 @@ from minigrad.data import Loader
 from minigrad.engine.trial import evaluate
 from minigrad.nn import Loss, Module, no_grad
 from minigrad.nn.parameter import Array
-from minigrad.train.metrics import Means, Metric
+from minigrad.train.metrics import Means, Metrics
 
 
 def forward(model: Module, batches: Loader, compiled: bool = True) -> Callable[[Array], Array]:
@@ -22,14 +22,14 @@ def forward(model: Module, batches: Loader, compiled: bool = True) -> Callable[[
 
 
 def measure(
-    model: Module, loss: Loss, metrics: Mapping[str, Metric] | None, batches: Loader, compiled: bool = True
+    model: Module, loss: Loss, metrics: Metrics | None, batches: Loader, compiled: bool = True
 ) -> dict[str, float]:
     """Return the means of the loss and the metrics."""
     means, outputs_of = Means(loss, metrics), forward(model, batches, compiled)
     with no_grad():
         for x, y in batches:
             outputs = outputs_of(x)
-            means.add(float(loss(outputs, y)), outputs, y)
+            means.add(loss.measure(outputs, y), outputs, y)
     return means.result()
 
 

@@ -1,14 +1,19 @@
 """Functions of outputs and targets that say how good a model is, and their means over batches."""
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
 
 import numpy as np
 import numpy.typing as npt
 
-from minigrad.nn import Loss
+from minigrad.engine import EpochResult
+from minigrad.nn import BCEWithLogitsLoss, Loss
+from minigrad.nn.loss import Measured
 from minigrad.nn.parameter import Array
 
 Metric = Callable[[Array, Array], float]
+Metrics = Mapping[str, Metric | str] | Sequence[Metric | str] | Metric | str
 
 
 def accuracy(outputs: Array, targets: Array) -> float:
@@ -72,63 +77,153 @@ def confusion_matrix(predictions: Array, targets: Array, classes: int | None = N
     return np.bincount(cells, minlength=classes * classes).reshape(classes, classes).astype(np.int64)
 
 
-def default_metrics(outputs: Array, targets: Array) -> dict[str, Metric]:
-    """Return accuracy where it has a meaning, nothing elsewhere."""
-    is_classification = outputs.ndim == 2 and targets.ndim == 1 and targets.dtype.kind in "iu"
-    return {"accuracy": accuracy} if is_classification else {}
+def binary_accuracy(outputs: Array, targets: Array) -> float:
+    """Return the share of outputs that are on the right side of 0: positive where the target is above 1/2.
+
+    Arguments:
+        outputs: logits, any shape.
+        targets: 0 or 1, the same shape.
+
+    >>> binary_accuracy(np.array([[2.0], [-1.0]]), np.array([[1.0], [1.0]]))
+    0.5
+    """
+    if outputs.shape != targets.shape:
+        raise ValueError(
+            f"binary_accuracy: want a target for each output, got {outputs.shape} and {targets.dtype} {targets.shape}"
+        )
+    return float(np.mean(np.where(targets > 0.5, outputs > 0, outputs <= 0)))
+
+
+ACCURACY = "accuracy"  # which of the two functions it is, the data say
+NAMES: dict[str, Metric] = {"binary_accuracy": binary_accuracy, "top_5": top_k}
+
+
+def named(metrics: Metrics) -> dict[str, Metric | str]:
+    """Return metrics by name. Names stand for themselves where only the data tell which function is meant.
+
+    Arguments:
+        metrics: functions by name; or names and functions; or one of those.
+
+    Raises:
+        ValueError: for a name that is unknown, or comes twice.
+        TypeError: for what is neither a name nor a function.
+
+    >>> list(named(["accuracy", top_k]))
+    ['accuracy', 'top_k']
+    """
+    if isinstance(metrics, Mapping):
+        pairs = list(metrics.items())
+    else:
+        parts = [metrics] if isinstance(metrics, str) or callable(metrics) else list(metrics)
+        pairs = [
+            (part if isinstance(part, str) else getattr(part, "__name__", type(part).__name__), part) for part in parts
+        ]
+    found: dict[str, Metric | str] = {}
+    for name, metric in pairs:
+        if name in found:
+            raise ValueError(f"metrics: the name {name!r} comes twice; give functions by name, as a dict")
+        found[name] = _of_name(metric) if isinstance(metric, str) else metric
+        if not isinstance(metric, str) and not callable(metric):
+            raise TypeError(f"metrics: want names or functions (outputs, targets) -> float, got {metric!r}")
+    return found
+
+
+def _of_name(name: str) -> Metric | str:
+    if name != ACCURACY and name not in NAMES:
+        known = [ACCURACY, *NAMES]
+        close = get_close_matches(name, known, 1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise ValueError(f"metrics: no metric is called {name!r}, known are {', '.join(known)}{hint}")
+    return NAMES.get(name, name)
+
+
+def is_counted(metric: Metric | str) -> bool:
+    """Return whether a compiled epoch counts it without handing outputs out."""
+    return metric in (ACCURACY, accuracy, binary_accuracy)
+
+
+def resolve(metrics: Metrics | None, loss: Loss, outputs: Array, targets: Array) -> dict[str, Metric]:
+    """Return the functions that are meant for data like these; for None accuracy where it has a meaning."""
+    judged = _accuracy_of(loss, outputs, targets)
+    if metrics is None:
+        return (
+            {} if judged is None or (judged is binary_accuracy and outputs.size != len(outputs)) else {ACCURACY: judged}
+        )
+    found: dict[str, Metric] = {}
+    for name, metric in named(metrics).items():
+        if not isinstance(metric, str):
+            found[name] = metric
+        elif judged is None:
+            raise ValueError(
+                "accuracy: want outputs (N, C) and integer targets (N,), or logits and targets of a BCEWithLogitsLoss, "
+                f"got {outputs.shape} and {targets.dtype} {targets.shape}"
+            )
+        else:
+            found[name] = judged
+    return found
+
+
+def _accuracy_of(loss: Loss, outputs: Array, targets: Array) -> Metric | None:
+    if outputs.ndim == 2 and targets.ndim == 1 and targets.dtype.kind in "iu":
+        return accuracy
+    return binary_accuracy if isinstance(loss, BCEWithLogitsLoss) else None
 
 
 class Means:
-    """Running means of the loss and the metrics over the batches of one pass, weighted by batch size.
+    """The mean loss and metrics over the batches of one pass, whatever their sizes.
+
+    The mean loss is the sum of all losses over the sum of their weights (see `nn.loss.Measured`). A metric is a mean
+    over the samples that count: those that the loss ignores are left out, where a sample has one target.
 
     Arguments:
-        loss: the loss whose values are added; with reduction "sum" they are divided by the samples, not weighted.
-        metrics: functions by name; None for `default_metrics` of the first batch.
+        loss: the loss that is measured.
+        metrics: functions or names; None for accuracy where it has a meaning. Names are resolved by the first batch.
+
+    Attributes:
+        samples: how many there have been.
     """
 
-    def __init__(self, loss: Loss, metrics: Mapping[str, Metric] | None) -> None:
+    def __init__(self, loss: Loss, metrics: Metrics | None) -> None:
+        self.criterion, self._metrics = loss, metrics
         self.samples = 0
-        self._is_sum = loss.reduction == "sum"
-        self._loss = 0.0
-        self._metrics = metrics
+        self._loss = self._weight = 0.0
+        self._resolved: dict[str, Metric] | None = None
         self._sums: dict[str, float] = {}
+        self._counted = 0
 
-    def add(self, value: float, outputs: Array, targets: Array) -> None:
+    def add(self, measured: Measured, outputs: Array, targets: Array) -> None:
         """Add a batch."""
-        if self._metrics is None:
-            self._metrics = default_metrics(outputs, targets)
-        size = len(targets)
-        self.samples += size
-        self._loss += value if self._is_sum else value * size
-        for name, metric in self._metrics.items():
-            self._sums[name] = self._sums.get(name, 0.0) + float(metric(outputs, targets)) * size
+        self.samples += len(targets)
+        self._loss += measured.total
+        self._weight += measured.weight
+        counted = self.criterion.counted(targets)
+        if counted is not None:
+            outputs, targets = outputs[counted], targets[counted]
+        if self._resolved is None:
+            self._resolved = resolve(self._metrics, self.criterion, outputs, targets)
+        self._counted += len(targets)
+        for name, metric in self._resolved.items():
+            value = float(metric(outputs, targets)) if len(targets) else 0.0
+            self._sums[name] = self._sums.get(name, 0.0) + value * len(targets)
 
-    def add_steps(self, losses: Array, samples: Array, correct: int | None) -> None:
-        """Add batches of which only this is known.
-
-        Arguments:
-            losses: of each batch.
-            samples: in each batch.
-            correct: samples of all of them whose class was right; None where that means nothing.
-        """
-        if self._metrics is None:
-            self._metrics = {} if correct is None else {"accuracy": accuracy}
-        if self._metrics and correct is None:
-            raise ValueError("accuracy: want outputs (N, C) and integer targets (N,)")
-        for value, size in zip(losses.tolist(), samples.tolist(), strict=True):
-            self.samples += size
-            self._loss += value if self._is_sum else value * size
-        for name in self._metrics:
-            self._sums[name] = self._sums.get(name, 0.0) + (correct or 0)
+    def add_epoch(self, result: EpochResult) -> None:
+        """Add batches of which only this is known. The metrics are functions that it counts."""
+        self.samples += int(result.samples.sum())
+        self._loss += float(result.totals.sum())
+        self._weight += float(result.weights.sum())
+        self._counted += result.counted
+        for name in named(self._metrics or {}):
+            self._sums[name] = self._sums.get(name, 0.0) + (result.correct or 0)
 
     @property
     def loss(self) -> float:
-        """The mean loss of a sample so far."""
-        return self._loss / self.samples
+        """The mean loss so far; NaN where nothing counts."""
+        return self._loss / self._weight if self._weight else math.nan
 
     def result(self) -> dict[str, float]:
         """Return all means by name."""
-        return {"loss": self.loss} | {name: total / self.samples for name, total in self._sums.items()}
+        counted = self._counted or math.nan
+        return {"loss": self.loss} | {name: total / counted for name, total in self._sums.items()}
 
 
 def _check(metric: str, outputs: Array, targets: Array) -> None:

@@ -15,7 +15,7 @@ from minigrad.data import ArrayDataset, Loader, Preparation
 from minigrad.nn.parameter import Array
 from minigrad.optim import LRScheduler, ReduceLROnPlateau
 from minigrad.train.callbacks import Callback, LRSchedule
-from minigrad.train.metrics import accuracy
+from minigrad.train.metrics import is_counted, named
 from minigrad.train.stopping import StopOnNaN
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ def why_eager(trainer: Trainer) -> str:
     reason = engine.why_eager(trainer.model, trainer.loss, trainer.optimizer)
     if reason:
         return reason
-    for name, metric in (trainer.metrics or {}).items():
-        if metric is not accuracy:
+    for name, metric in named(trainer.metrics or {}).items():
+        if not is_counted(metric):
             return f"the metric {name!r} wants the outputs of each batch"
     for callback in overridden(trainer.callbacks, "on_loss"):
         if type(callback).on_loss is not StopOnNaN.on_loss:
@@ -66,8 +66,8 @@ class EagerSteps:
         step = engine.EagerStep(trainer.model, trainer.loss, trainer.optimizer)
         for trainer.step, (x, y) in enumerate(batches, 1):
             step.clip_norm = trainer.clip_norm  # a callback may have changed it
-            value, outputs = step.update(x, y, partial(self._tell, on_loss, x, y))
-            trainer.means.add(value, outputs, y)
+            measured, outputs = step.update(x, y, partial(self._tell, on_loss, x, y))
+            trainer.means.add(measured, outputs, y)
             for act in on_step_end:
                 act(trainer)
 
@@ -153,9 +153,9 @@ class CompiledSteps:
         result = self._step.run_epoch(**part._asdict(), schedule=schedule, stop_on_nan=self._stops)
         self._adapt(len(result.losses), perf_counter() - start)
         trainer.step += len(result.losses)
-        if self._stops and not math.isfinite(result.losses[-1]):
+        if self._stops and not math.isfinite(result.totals[-1]):
             self._tell_of_nan(part, result)
-        trainer.means.add_steps(result.losses, result.samples, result.correct)
+        trainer.means.add_epoch(result)
 
     def _bring_up_to_date(self) -> None:
         """Have a compiled step for the options that layers and loss have now: callbacks may have changed them."""
@@ -173,7 +173,7 @@ class CompiledSteps:
             self._at_once *= 2
 
     def _tell_of_nan(self, part: Part, result: engine.EpochResult) -> None:
-        """Let callbacks look at the last batch. The model is as after its forward, the update has not been made."""
+        """Let callbacks look at the last batch. The model is as it was before."""
         end = result.samples.sum()
         index = part.order[end - result.samples[-1] : end]
         x, y = part.preparation.batch(part.x, index, index, part.number), part.y[index]

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minigrad.engine.trial import forward_state
 from minigrad.nn import Module, no_grad, observe
 from minigrad.nn.parameter import Array
 from minigrad.train.callbacks import Callback
 from minigrad.train.errors import NonFiniteError
 from minigrad.train.history import Monitor, Row
-from minigrad.train.state import random_layers
 
 if TYPE_CHECKING:
     from minigrad.train.trainer import Trainer
@@ -92,8 +92,9 @@ class EarlyStopping(Callback):
 
 
 class StopOnNaN(Callback):
-    """Ends the fit with a NonFiniteError when the loss of a batch is NaN or infinite, before it spoils the weights.
+    """Ends the fit with a NonFiniteError when the loss of a batch is NaN or infinite.
 
+    The model is then as it was before that batch: weights, running statistics, masks, the optimizer and its schedules.
     The message names epoch, step and where it began: in the input or the targets, in a parameter, or in which layer's
     output. The Trainer has one of these by itself.
     """
@@ -106,7 +107,7 @@ class StopOnNaN(Callback):
 
 
 def find_non_finite(model: Module, x: Array, y: Array) -> str:
-    """Return in words where NaN or infinity begins in the training forward that the model has just done on `x`."""
+    """Return in words where NaN or infinity begins in a training forward of the model on `x`. It leaves no trace."""
     for name, array in (("input", x), ("targets", y)):
         if not np.isfinite(array).all():
             bad = ~np.isfinite(array).reshape(len(array), -1).all(axis=1)
@@ -122,20 +123,15 @@ def find_non_finite(model: Module, x: Array, y: Array) -> str:
 
 
 def _first_layer(model: Module, x: Array) -> str | None:
-    """Return the path of the first layer whose output is not finite when the last forward is repeated."""
+    """Return the path of the first layer whose output is not finite."""
     found: list[str] = []
 
     def look(path: str, module: Module, x: Array, y: Array) -> None:
         if not np.isfinite(y).all():
             found.append(path)
 
-    state, layers = model.state_dict(), random_layers(model)
-    with no_grad(), np.errstate(all="ignore"):
-        after = {name: layer.step for name, layer in layers.items()}
+    put_back = forward_state(model)
+    with no_grad(), np.errstate(all="ignore"), observe(model, look):
         model(x)
-        for name, layer in layers.items():
-            layer.step = 2 * after[name] - layer.step  # as many masks back as a forward draws
-        with observe(model, look):
-            model(x)
-    model.load_state_dict(state)
+    put_back()
     return found[0] if found else None

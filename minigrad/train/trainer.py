@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from time import perf_counter
@@ -22,7 +22,7 @@ from minigrad.train.checkpoint import read_checkpoint
 from minigrad.train.errors import TrainingError
 from minigrad.train.evaluation import apply, measure
 from minigrad.train.history import History
-from minigrad.train.metrics import Means, Metric, default_metrics
+from minigrad.train.metrics import Means, Metrics, is_counted, named, resolve
 from minigrad.train.progress import Silence, reporter
 from minigrad.train.state import restore
 from minigrad.train.steps import CompiledSteps, EagerSteps, make_steps
@@ -38,8 +38,9 @@ class Trainer:
         model: any module.
         loss: a loss from `minigrad.nn` with reduction "mean" or "sum".
         optimizer: an optimizer from `minigrad.optim` over parameters of the model.
-        metrics: functions (outputs, targets) -> float by name, the mean over a batch. By default accuracy where
-            outputs are (N, C) and targets integers, else none.
+        metrics: names (`"accuracy"`, `"binary_accuracy"`, `"top_5"`), functions (outputs, targets) -> float, the mean
+            over a batch, or functions by name. By default accuracy where outputs are (N, C) and targets integers, or
+            where a BCEWithLogitsLoss has one output; else none. They get the samples that the loss does not ignore.
         clip_norm: if given, gradients are scaled down to this joint L2 norm before each update.
         callbacks: what else happens; see `Callback`. A StopOnNaN is added if there is none.
         progress: whether to show the progress, on standard output. By default yes.
@@ -70,7 +71,7 @@ class Trainer:
         loss: Loss,
         optimizer: Optimizer,
         *,
-        metrics: Mapping[str, Metric] | None = None,
+        metrics: Metrics | None = None,
         clip_norm: float | None = None,
         callbacks: Sequence[Callback] = (),
         progress: bool | None = None,
@@ -101,7 +102,7 @@ class Trainer:
             raise ValueError(f"Trainer: want a loss with reduction 'mean' or 'sum', got {self.loss.reduction!r}")
         if self.clip_norm is not None and not self.clip_norm > 0:
             raise ValueError(f"Trainer: want a positive clip_norm, got {self.clip_norm}")
-        taken = [name for name in self.metrics or () if name in OWN_COLUMNS or name.startswith("val_")]
+        taken = [name for name in named(self.metrics or {}) if name in OWN_COLUMNS or name.startswith("val_")]
         if taken:
             raise ValueError(f"Trainer: {', '.join(taken)} cannot be the name of a metric, the history uses it")
         own = {id(parameter) for parameter in self.model.parameters()}
@@ -169,12 +170,16 @@ class Trainer:
         self.epoch, self.last_epoch = len(self.history), self.epochs_before_fit + epochs
 
     def _find_columns(self, batches: Loader, has_validation: bool) -> list[str]:
-        """Return the columns that a row will have. It looks at one batch, in evaluation, which leaves no trace."""
-        metrics = self.metrics
-        if metrics is None:
+        """Return the columns that a row will have. It may look at one batch, in evaluation, which leaves no trace."""
+        if self.metrics is None or any(map(is_counted, named(self.metrics).values())):
             x, y = next(iter(batches))
-            metrics = default_metrics(evaluate(self.model, x), y)
-        measured = ["loss", *metrics]
+            outputs = evaluate(self.model, x)
+            self._resolved = resolve(self.metrics, self.loss, outputs, y)
+            for metric in filter(is_counted, self._resolved.values()):
+                metric(outputs, y)  # raises what is wrong with the data
+        else:
+            self._resolved = {name: metric for name, metric in named(self.metrics).items() if callable(metric)}
+        measured = ["loss", *self._resolved]
         validated = [f"val_{name}" for name in measured] if has_validation else []
         return ["epoch", *measured, *validated, "lr", "seconds", *["val_seconds"] * has_validation]
 
@@ -197,7 +202,7 @@ class Trainer:
         self.is_resumed = False
 
     def _run_epoch(self, steps: EagerSteps | CompiledSteps, batches: Loader, checks: Loader | None) -> None:
-        self.epoch, self.step, self.means = len(self.history) + 1, 0, Means(self.loss, self.metrics)
+        self.epoch, self.step, self.means = len(self.history) + 1, 0, Means(self.loss, self._resolved)
         for callback in self._active:
             callback.on_epoch_start(self)
         start = perf_counter()

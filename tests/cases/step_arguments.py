@@ -23,12 +23,19 @@ def take_batch(d: Draw) -> list:
 def reduce_loss(d: Draw) -> list:
     """Weights that are all 0 too, as where everything is ignored."""
     weights = d.perhaps(d.positive(d.L)) * d.dtype(d.flag())
-    return [d.normal(d.L, special=True), weights, d.flag(), np.full(1, np.nan), d.out(d.L)]
+    return [d.normal(d.L, special=True), weights, d.flag(), *(cell(np.nan, float) for _ in range(2)), d.out(d.L)]
 
 
 def count_correct(d: Draw) -> list:
-    """Whole numbers, many of which tie."""
-    return [np.round(d.normal(d.L, d.C, special=True)), d.rows(d.L, d.C), cell(d.integer(0, 9))]
+    """Whole numbers, many of which tie; a class that is ignored, or none."""
+    counters = cell(d.integer(0, 9)), cell(d.integer(0, 9))
+    return [np.round(d.normal(d.L, d.C, special=True)), d.rows(d.L, d.C), d.integer(-1, d.C), *counters]
+
+
+def count_signs(d: Draw) -> list:
+    """Whole numbers, many of which are 0, against targets of 0, 1/2 and 1."""
+    target = d.rows(d.L, 3).astype(d.dtype) / 2
+    return [np.round(d.normal(d.L, special=True)), target, cell(d.integer(0, 9)), cell(d.integer(0, 9))]
 
 
 def square_sums(d: Draw) -> list:
@@ -44,14 +51,15 @@ ARGUMENTS: dict[str, Row] = {
     "inverse": lambda d: [cell(d.integer(1, 100)), cell(np.nan, np.float64)],
     "take_batch": take_batch,
     "take_row": lambda d: [d.normal(d.N * d.C, special=True), cell(d.integer(0, d.N)), d.out(d.C)],
-    "mask_key": lambda d: [d.integer(0, 2**63), cell(d.integer(0, 2**40)), cell(-1), cell(-1)],
+    "mask_key": lambda d: [d.integer(0, 2**63), cell(d.integer(0, 2**40)), d.integer(0, 4), cell(-1), cell(-1)],
     "reduce_loss": reduce_loss,
     "note_loss": lambda d: [
-        cell(d.number(-9, 9), np.float64),
+        *(cell(d.number(-9, 9), np.float64) for _ in range(2)),
         cell(d.integer(0, d.N)),
-        np.full(d.N, np.nan),
+        np.full(2 * d.N, np.nan),
     ],
     "count_correct": count_correct,
+    "count_signs": count_signs,
     "square_sums": square_sums,
     "clip_factor": lambda d: [
         np.abs(d.normal(d.C, special=True).astype(np.float64)),

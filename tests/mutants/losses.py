@@ -184,13 +184,13 @@ BASE = [
         "Loss: no sample weights in the backward",
         nn.MSELoss,
         "derivative with sample weights",
-        edit(Loss, "_evaluate", "total / count, factor / count", "total / count, 1.0 / count"),
+        edit(Loss, "_evaluate", "factor / weight", "1.0 / weight"),
     ),
     Mutant(
         "Loss: the mean divides by the number of samples, not by the sum of their weights",
         nn.MSELoss,
         "a weight is repetition",
-        edit(Loss, "_evaluate", "self._count(losses, weights, factor)", "self._count(losses, weights, 1.0)"),
+        edit(Loss, "_evaluate", "self._weight(losses, weights, factor)", "self._weight(losses, weights, 1.0)"),
     ),
     Mutant(
         "Loss: the mean's divisor twice in the backward",

@@ -40,47 +40,52 @@ def take_row(table: Array, position: Array, row: Array) -> None:
 
 
 @jit()
-def mask_key(seed: int, step: Array, key0: Array, key1: Array) -> None:
-    """The two 32-bit keys of mask number `step` of a stream, which counts on: SplitMix64 (Steele et al., 2014)."""
-    z = np.uint64(seed) + np.uint64(0x9E3779B97F4A7C15) * np.uint64(step[0] + 1)
+def mask_key(seed: int, step: Array, use: int, key0: Array, key1: Array) -> None:
+    """The two 32-bit keys of mask number `step + use` of a stream: SplitMix64 (Steele et al., 2014)."""
+    z = np.uint64(seed) + np.uint64(0x9E3779B97F4A7C15) * np.uint64(step[0] + use + 1)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     z ^= z >> np.uint64(31)
     key0[0], key1[0] = z >> np.uint64(32), z & np.uint64(0xFFFFFFFF)
-    step[0] += 1
 
 
 @jit()
-def reduce_loss(losses: Array, weights: Array, is_mean: bool, value: Array, dlosses: Array) -> None:
-    """The sum of the losses, or their mean (over the weights, or without any over their number); dlosses is its
-    gradient. A mean over nothing is NaN.
+def reduce_loss(losses: Array, weights: Array, is_mean: bool, total: Array, weight: Array, dlosses: Array) -> None:
+    """total = sum of the losses; weight = sum of the weights, or without any the number of losses.
+
+    dlosses is the gradient of total / weight, or of the total. Where nothing counts it is 0.
     """
-    total, divisor = 0.0, 1.0
+    sum_of_losses, sum_of_weights = 0.0, 0.0 if weights.size else float(losses.size)
     for i in range(losses.size):
-        total += np.float64(losses[i])
+        sum_of_losses += np.float64(losses[i])
+    for i in range(weights.size):
+        sum_of_weights += np.float64(weights[i])
+    share = 1.0
     if is_mean:
-        divisor = 0.0
-        for i in range(weights.size):
-            divisor += np.float64(weights[i])
-        divisor = divisor if weights.size else float(losses.size)
-        divisor = divisor if divisor != 0 else np.nan
-    value[0] = total / divisor
+        share = 1 / sum_of_weights if sum_of_weights != 0 else 0.0
+    total[0], weight[0] = sum_of_losses, sum_of_weights
     for i in range(dlosses.size):
-        dlosses[i] = 1 / divisor
+        dlosses[i] = share
 
 
 @jit()
-def note_loss(value: Array, position: Array, values: Array) -> None:
-    """values[position] = value, and the position moves on."""
-    values[position[0]] = value[0]
+def note_loss(total: Array, weight: Array, position: Array, sums: Array) -> None:
+    """sums[2 position] = total, the next one = weight, and the position moves on."""
+    sums[2 * position[0]], sums[2 * position[0] + 1] = total[0], weight[0]
     position[0] += 1
 
 
 @jit()
-def count_correct(outputs: Array, target: Array, correct: Array) -> None:
-    """Add to `correct` the number of rows of outputs (M, C) whose largest value, or first NaN, stands at the target."""
+def count_correct(outputs: Array, target: Array, ignore_index: int, correct: Array, counted: Array) -> None:
+    """Add to `correct` the number of rows of outputs (M, C) whose largest value, or first NaN, stands at the target.
+
+    What is ignored is left out; `counted` is the number of all others.
+    """
     M, C = outputs.shape
     for m in range(M):
+        if target[m] == ignore_index:
+            continue
+        counted[0] += 1
         best = 0
         for c in range(1, C):
             # As in NumPy's argmax, a NaN wins.
@@ -88,6 +93,21 @@ def count_correct(outputs: Array, target: Array, correct: Array) -> None:
                 best = c
         if best == target[m]:
             correct[0] += 1
+
+
+@jit()
+def count_signs(outputs: Array, target: Array, correct: Array, counted: Array) -> None:
+    """Add to `correct` the number of outputs that are positive where the target is above 1/2, and not elsewhere.
+
+    A NaN is wrong. `counted` is the number of all.
+    """
+    half, zero = target.dtype.type(0.5), outputs.dtype.type(0)
+    for i in range(outputs.size):
+        if target[i] > half:
+            correct[0] += outputs[i] > zero
+        else:
+            correct[0] += outputs[i] <= zero
+    counted[0] += outputs.size
 
 
 @jit()

@@ -31,35 +31,48 @@ def take_row(table: Array, position: Array, row: Array) -> None:
     row[...] = table[position[0] * row.size :][: row.size]
 
 
-def mask_key(seed: int, step: Array, key0: Array, key1: Array) -> None:
-    """The two 32-bit keys of mask number `step` of a stream, which counts on: SplitMix64 (Steele et al., 2014)."""
-    z = (int(seed) + 0x9E3779B97F4A7C15 * (int(step[0]) + 1)) % 2**64
+def mask_key(seed: int, step: Array, use: int, key0: Array, key1: Array) -> None:
+    """The two 32-bit keys of mask number `step + use` of a stream: SplitMix64 (Steele et al., 2014)."""
+    z = (int(seed) + 0x9E3779B97F4A7C15 * (int(step[0]) + use + 1)) % 2**64
     z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 % 2**64
     z = (z ^ z >> 27) * 0x94D049BB133111EB % 2**64
     z ^= z >> 31
     key0[0], key1[0] = z >> 32, z % 2**32
-    step += 1
 
 
-def reduce_loss(losses: Array, weights: Array, is_mean: bool, value: Array, dlosses: Array) -> None:
-    """The sum of the losses, or their mean (over the weights, or without any over their number); dlosses is its
-    gradient. A mean over nothing is NaN.
+def reduce_loss(losses: Array, weights: Array, is_mean: bool, total: Array, weight: Array, dlosses: Array) -> None:
+    """total = sum of the losses; weight = sum of the weights, or without any the number of losses.
+
+    dlosses is the gradient of total / weight, or of the total. Where nothing counts it is 0.
     """
-    count = weights.sum(dtype=np.float64) if weights.size else losses.size
-    divisor = (count or np.nan) if is_mean else 1.0
-    value[0] = losses.sum(dtype=np.float64) / divisor
-    dlosses[...] = 1 / divisor
+    total[0] = losses.sum(dtype=np.float64)
+    weight[0] = weights.sum(dtype=np.float64) if weights.size else losses.size
+    dlosses[...] = (1 / weight[0] if weight[0] else 0.0) if is_mean else 1.0
 
 
-def note_loss(value: Array, position: Array, values: Array) -> None:
-    """values[position] = value, and the position moves on."""
-    values[position[0]] = value[0]
+def note_loss(total: Array, weight: Array, position: Array, sums: Array) -> None:
+    """sums[2 position] = total, the next one = weight, and the position moves on."""
+    sums[2 * position[0]], sums[2 * position[0] + 1] = total[0], weight[0]
     position += 1
 
 
-def count_correct(outputs: Array, target: Array, correct: Array) -> None:
-    """Add to `correct` the number of rows of outputs (M, C) whose largest value, or first NaN, stands at the target."""
-    correct += np.count_nonzero(outputs.argmax(axis=1) == target)
+def count_correct(outputs: Array, target: Array, ignore_index: int, correct: Array, counted: Array) -> None:
+    """Add to `correct` the number of rows of outputs (M, C) whose largest value, or first NaN, stands at the target.
+
+    What is ignored is left out; `counted` is the number of all others.
+    """
+    counts = target != ignore_index
+    correct += np.count_nonzero((outputs.argmax(axis=1) == target) & counts)
+    counted += np.count_nonzero(counts)
+
+
+def count_signs(outputs: Array, target: Array, correct: Array, counted: Array) -> None:
+    """Add to `correct` the number of outputs that are positive where the target is above 1/2, and not elsewhere.
+
+    A NaN is wrong. `counted` is the number of all.
+    """
+    correct += np.count_nonzero(np.where(target > 0.5, outputs > 0, outputs <= 0))
+    counted += outputs.size
 
 
 def square_sums(x: Array, first: int, last: int, sums: Array) -> None:
