@@ -193,7 +193,7 @@ class _Conv(Convolution):
                 f"{type(self).__name__}: want padding_mode in {('zeros', *PAD_MODES)}, got {padding_mode!r}"
             )
         self.padding = padding if isinstance(padding, str) else self._each("padding", padding)
-        self.padding_mode = padding_mode
+        self.padding_mode, self.output_padding = padding_mode, (0,) * self.rank
 
     def margins(self, lengths: Lengths) -> tuple[Lengths, Lengths]:
         """Return the pixels that padding adds before and behind each axis of an image of these lengths."""
@@ -349,6 +349,7 @@ class ConvTranspose2d(Convolution):
         super().__init__(in_channels, out_channels, options, groups, bias, rng)
         if padding_mode != "zeros":
             raise ValueError(f"ConvTranspose2d: want padding_mode 'zeros', got {padding_mode!r}")
+        self.padding_mode = padding_mode
         limits = map(max, self.stride, self.dilation)
         if any(more >= limit for more, limit in zip(self.output_padding, limits, strict=True)):
             raise ValueError(

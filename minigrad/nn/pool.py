@@ -59,6 +59,7 @@ class _MaxPool(_Pool):
         super().__init__()
         if return_indices:
             raise ValueError(f"{type(self).__name__}: a layer gives one array, so return_indices must be False")
+        self.return_indices = return_indices
         self._set(kernel_size, stride, padding, dilation, ceil_mode)
 
     @property

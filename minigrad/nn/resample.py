@@ -39,7 +39,7 @@ class ZeroPad2d(WeightedWindows):
         sides = tuple(padding) if isinstance(padding, Sequence) else (padding,) * 4
         if len(sides) != 4 or not all(isinstance(side, (int, np.integer)) for side in sides):
             raise ValueError(f"ZeroPad2d: want padding to be an integer or (left, right, top, bottom), got {padding!r}")
-        self.padding = sides
+        self.padding, self.value = sides, 0.0
 
     def plan(self, lengths: Lengths) -> tuple[Lengths, Array, Array]:
         """Return what `WeightedWindows` wants: windows of one tap, of weight 1."""
