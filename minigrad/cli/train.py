@@ -11,6 +11,7 @@ from minigrad.cli.parser import Commands, Parser, add_command
 from minigrad.cli.recipes import RECIPES
 from minigrad.cli.run_folder import MODELS
 from minigrad.data import CATALOG
+from minigrad.locks import writing_to
 from minigrad.models import ACTIVATIONS
 
 EXAMPLE = """\
@@ -195,13 +196,16 @@ def start(args: argparse.Namespace, begin: Any) -> int:
     """Do it with the model that `begin` makes: see `training.train`."""
     check(args)
     from minigrad.cli import training
+    from minigrad.train.callbacks import require_writable
 
     out = Path(args.out or f"runs/{args.dataset}")
     options = {name: value for name, value in vars(args).items() if name not in ASIDE}
     options["lr"] = args.lr or LEARNING_RATES.get(args.optimizer, 1e-3)
     show = (lambda text: None) if args.quiet else print
     progress = args.progress and not args.quiet
-    training.train(options, out, args.data, begin, resume=args.resume, show=show, progress=progress)
+    require_writable(out, "--out")
+    with writing_to(out):
+        training.train(options, out, args.data, begin, resume=args.resume, show=show, progress=progress)
     return 0
 
 

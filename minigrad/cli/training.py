@@ -44,7 +44,7 @@ def train(
 
     Arguments:
         options: those of the command that the result depends on, by name.
-        out: folder of the files, made if it is not there.
+        out: folder of the files.
         folder: where to look for the data first.
         begin: makes the model to train, and the configuration that describes it, for options and training images.
         resume: whether to go on with the interrupted run in `out`.
@@ -57,7 +57,6 @@ def train(
         CommandError, DatasetError, TrainingError, OSError: for what makes a run impossible.
     """
     require_threads()
-    require_writable(out, "--out")
     parts = load_parts(options, folder)
     config, model = begin(options, parts.train)
     batches = training_batches(config, parts.train)

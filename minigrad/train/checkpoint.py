@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minigrad.io import StateFileError, load_state, save_state
+from minigrad.locks import writing_to
 from minigrad.train.callbacks import Callback, require_writable
 from minigrad.train.errors import TrainingError
 from minigrad.train.history import Monitor, Row
@@ -33,7 +34,8 @@ class Checkpoint(Callback):
         mode: `"min"`, `"max"`, or `"auto"` (by the column's name, see `Monitor`).
         keep_every: if given, every so many epochs a copy stays, as `epoch-0010.safetensors`.
 
-    Raises TrainingError at the start of `fit` where the folder cannot be written.
+    During `fit` the folder belongs to this run (which a file `.minigrad.lock` tells). TrainingError is raised at the
+    start where another run writes to it, or it cannot be written.
     """
 
     acts_last = True  # the state of the other callbacks is part of it
@@ -49,15 +51,24 @@ class Checkpoint(Callback):
             raise ValueError(f"Checkpoint: want keep_every of at least 1 epoch, got {keep_every}")
         self.folder, self.monitor, self.mode, self.keep_every = Path(folder), monitor, mode, keep_every
         self.best: float | None = None
+        self._during_fit = ExitStack()
 
     def on_fit_start(self, trainer: Trainer) -> None:
-        """Check the folder and the column."""
+        """Check the column and take the folder."""
         column = self.monitor or ("val_loss" if "val_loss" in trainer.columns else "loss")
         self._rule = Monitor(column, self.mode)
         self._rule.require(trainer.columns, "Checkpoint")
         require_writable(self.folder, "Checkpoint")
+        try:
+            self._during_fit.enter_context(writing_to(self.folder))
+        except OSError as error:
+            raise TrainingError(f"Checkpoint: {error}") from None
         if not trainer.is_resumed:
             self.best = None
+
+    def on_fit_end(self, trainer: Trainer) -> None:
+        """Let the folder go."""
+        self._during_fit.close()
 
     def on_epoch_end(self, trainer: Trainer, row: Row) -> None:
         """Write the files."""
