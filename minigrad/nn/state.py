@@ -41,7 +41,7 @@ def load_state(
     problems: list[str] = []
     if strict:
         problems += [f"missing: {name} {own[name].shape}" for name in missing]
-        problems += [f"unexpected: {name} {getattr(state[name], 'shape', type(state[name]))}" for name in unexpected]
+        problems += [f"unexpected: {name} {_form(state[name])}" for name in unexpected]
     arrays: dict[str, Array] = {}
     for name in own:
         try:
@@ -54,6 +54,11 @@ def load_state(
     for name, array in arrays.items():
         own[name][...] = array
     return IncompatibleKeys(missing, unexpected)
+
+
+def _form(value: object) -> object:
+    """Return an array's shape, or what else it is."""
+    return getattr(value, "shape", type(value).__name__)
 
 
 def _fitted(name: str, value: object, own: Array) -> Array:
