@@ -10,6 +10,7 @@ import torch
 
 from minigrad import compile, models, nn, optim
 from minigrad.engine.eager import EagerStep
+from minigrad.io import load_torch
 from tests.backend import needs_engine
 
 NORMS: list[tuple[str, dict[str, Any]]] = [
@@ -49,6 +50,18 @@ def test_old_files_of_torchvision_load_into_our_networks(tmp_path: Path) -> None
     loaded = models.resnet18(weights=tmp_path / "old.pth").state_dict()
     for key, value in state.items():
         np.testing.assert_array_equal(loaded[key], value)
+
+
+def test_a_checkpoint_says_where_its_weights_are(tmp_path: Path) -> None:
+    state = {f"module.{key}": torch.tensor(value) for key, value in models.resnet20(2).state_dict().items()}
+    torch.save({"epoch": 3, "state_dict": state}, tmp_path / "x.pth")
+    loaded = load_torch(tmp_path / "x.pth")
+    with pytest.raises(
+        ValueError, match=r"(?s)unexpected: epoch int.*The model's state is below 'state_dict': load state\["
+    ):
+        models.resnet20(2).load_state_dict(loaded)
+    with pytest.raises(ValueError, match=r"The keys begin with 'module\.', which is DataParallel's\. Take it away: "):
+        models.resnet20(2).load_state_dict(loaded["state_dict"])
 
 
 def test_other_missing_buffers_are_errors() -> None:
@@ -144,8 +157,9 @@ def prefixed(prefix: str) -> Callable[[dict[str, np.ndarray]], dict[str, Any]]:
 @pytest.mark.parametrize(
     ("wrap", "remedy"),
     [
-        (prefixed("module."), r"DataParallel puts 'module\.' before each key\. Take it away: \{key\.removeprefix"),
-        (prefixed("_orig_mod."), r"torch\.compile puts '_orig_mod\.' before each key"),
+        (prefixed("module."), r"begin with 'module\.', which is DataParallel's\. Take it away: \{key\.removeprefix"),
+        (prefixed("_orig_mod."), r"begin with '_orig_mod\.', which is torch\.compile's"),
+        (prefixed("model.net."), r"The keys begin with 'model\.net\.'\. Take it away: \{key\.removeprefix"),
         (lambda state: {"epoch": 3, "state_dict": state}, r"below 'state_dict': load state\['state_dict'\]"),
     ],
 )

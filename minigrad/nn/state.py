@@ -6,7 +6,7 @@ from typing import NamedTuple
 from minigrad.nn.parameter import Array, Parameter
 from minigrad.numbers import as_numbers, convert
 
-# What wraps a model in PyTorch, and puts this before every key.
+# What wraps a model in PyTorch, by what it puts before every key.
 WRAPPERS = {"module.": "DataParallel", "_orig_mod.": "torch.compile"}
 
 
@@ -76,12 +76,23 @@ def _fitted(name: str, value: object, own: Array) -> Array:
 
 def _remedies(own: Mapping[str, Array], state: Mapping[str, object]) -> Iterator[str]:
     """Yield what to do about states that are known to come in another form."""
-    for prefix, wrapper in WRAPPERS.items():
-        if any(f"{prefix}{name}" in state for name in own):
-            yield (
-                f"{wrapper} puts {prefix!r} before each key. Take it away: "
-                f"{{key.removeprefix({prefix!r}): value for key, value in state.items()}}"
-            )
+    if prefix := _prefix(own, state):
+        whose = f", which is {WRAPPERS[prefix]}'s" if prefix in WRAPPERS else ""
+        yield (
+            f"The keys begin with {prefix!r}{whose}. Take it away: "
+            f"{{key.removeprefix({prefix!r}): value for key, value in state.items()}}"
+        )
     for name, value in state.items():
-        if isinstance(value, Mapping) and any(key in value for key in own):
+        if isinstance(value, Mapping) and (any(key in value for key in own) or _prefix(own, value)):
             yield f"The model's state is below {name!r}: load state[{name!r}]"
+
+
+def _prefix(own: Mapping[str, Array], state: Mapping[str, object]) -> str:
+    """Return what stands before most of the names in the state; an empty text where they are as they should be."""
+    first = next(iter(own), "")
+    for key in state:
+        if isinstance(key, str) and key.endswith(f".{first}"):
+            prefix = key.removesuffix(first)
+            if sum(f"{prefix}{name}" in state for name in own) > len(own) / 2:
+                return prefix
+    return ""
