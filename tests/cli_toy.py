@@ -43,7 +43,7 @@ def write_toy(folder):
     return Source("toy", CLASSES, (files[0], files[1]), (files[2], files[3]), mirrors=(), augmentation=augmentation)
 
 
-def touch(*arguments):
+def touch(*arguments, **options):
     """Leave an empty file where a picture would be drawn."""
     next(argument for argument in arguments if isinstance(argument, Path)).touch()
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from minigrad.train import EarlyStopping, History
+from minigrad.train import EarlyStopping, History, Terminated
 from tests.cli_toy import FILES, names, one_line, raise_in_epoch, same_model, toy_in_catalog, train, train_toy
 
 
@@ -35,6 +35,17 @@ def test_a_resumed_run_ends_like_one_without_interruption(epoch, tmp_path, toy, 
     assert same_model(run, whole / "run")
     for column in ("val_accuracy", "loss", "lr"):
         assert History.load(run / "history.json")[column] == History.load(whole / "run" / "history.json")[column]
+
+
+def test_sigterm_ends_a_run_as_ctrl_c_does(tmp_path, toy, capsys):
+    with pytest.MonkeyPatch.context() as patch:
+        raise_in_epoch(patch, 2, Terminated())
+        assert train(tmp_path, "--epochs", "3") == 143
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["stopped"] == "terminated"
+    out, err = capsys.readouterr()
+    assert out.endswith("The same command with --resume goes on with this run.\n")
+    assert err == "minigrad train: terminated\n"
+    assert train(tmp_path, "--epochs", "3", "--resume") == 0
 
 
 def test_interrupted_before_there_is_anything_to_keep(tmp_path, toy, capsys):

@@ -61,6 +61,31 @@ def test_forwards_without_backward_are_noticed() -> None:
         layer(np.ones(3))
 
 
+def test_a_forward_whose_loss_failed_is_forgotten() -> None:
+    """However many batches a user skips; what came before them keeps its backward."""
+    model, loss = nn.Sequential(nn.Linear(3, 2, rng=0), nn.Tanh()), nn.CrossEntropyLoss()
+    x = np.ones((4, 3), np.float32)
+    first = model(x)
+    for _ in range(100):
+        with pytest.raises(ValueError, match="want class indices"):
+            loss(model(x).reshape(4, 2), np.full(4, 7))
+    value = loss(model(x), np.zeros(4, np.int64))
+    assert value > 0
+    assert len(model._saved) == 2
+    model.backward(loss.backward())
+    model.backward(np.ones_like(first))
+    assert len(model._saved) == len(loss._saved) == 0
+
+
+def test_a_layer_that_returns_its_input_may_be_tried_again() -> None:
+    layer, loss, x = nn.Identity(), nn.MSELoss(), np.ones((4, 3))
+    with pytest.raises(ValueError, match="want a target"):
+        loss(layer(x), np.ones(7))
+    loss(layer(x), x)
+    layer(np.ones(5))
+    assert len(layer._saved) == 2
+
+
 def test_mismatched_state_lists_everything() -> None:
     model = nn.Sequential(nn.Linear(3, 7), nn.BatchNorm1d(7), nn.Linear(7, 2))
     state = model.state_dict()

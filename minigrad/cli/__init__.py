@@ -18,7 +18,7 @@ minigrad trains neural networks on NumPy, with every gradient by hand.
   minigrad train fashion-mnist --recipe reference --out runs/demo
   minigrad evaluate runs/demo
   minigrad predict runs/demo drawing.png"""
-INTERRUPTED = 130  # as shells count: 128 + SIGINT
+INTERRUPTED, TERMINATED = 130, 143  # as shells count: 128 + SIGINT, 128 + SIGTERM
 
 
 def make_parser() -> Parser:
@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command that the arguments name, and return its exit code.
 
     The code is 0 if all went well, 1 if the command could not do what it was asked to, 2 if the arguments are wrong,
-    130 after Ctrl-C. What is wrong is said on standard error.
+    130 after Ctrl-C, 143 after SIGTERM. What is wrong is said on standard error.
 
     Arguments:
         argv: the arguments; by default those of the process.
@@ -74,13 +74,15 @@ def _warnings_in_a_line(prog: str) -> Iterator[None]:
 
 def _run(args: argparse.Namespace) -> int:
     from minigrad.cli.errors import EXPECTED, explain
+    from minigrad.train import Terminated
 
     try:
         code: int = args.run(args)
         sys.stdout.flush()
-    except KeyboardInterrupt:
-        print(f"{args.parser.prog}: interrupted", file=sys.stderr)
-        return INTERRUPTED
+    except KeyboardInterrupt as ending:
+        is_terminated = isinstance(ending, Terminated)
+        print(f"{args.parser.prog}: {'terminated' if is_terminated else 'interrupted'}", file=sys.stderr)
+        return TERMINATED if is_terminated else INTERRUPTED
     except BrokenPipeError:  # of `minigrad predict ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

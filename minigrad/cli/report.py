@@ -92,7 +92,7 @@ def write_pictures(out: Path, config: Config, result: Result) -> str:
     from minigrad import plots
 
     try:
-        plots.curves({config.dataset: result.history}, out / CURVES, {config.dataset: result.best_epoch})
+        plots.curves({config.dataset: result.history}, out / CURVES, chosen={config.dataset: result.best_epoch})
         plots.confusion_matrix(result.test.confusion, config.classes, out / CONFUSION)
     except ImportError as error:
         return str(error)

@@ -20,7 +20,16 @@ from minigrad.data.catalog import source
 from minigrad.io import save_state
 from minigrad.kernels.compiling import listening, once
 from minigrad.models import layer_groups
-from minigrad.train import Averaging, Callback, Checkpoint, EarlyStopping, LRSchedule, NonFiniteError, Trainer
+from minigrad.train import (
+    Averaging,
+    Callback,
+    Checkpoint,
+    EarlyStopping,
+    LRSchedule,
+    NonFiniteError,
+    Terminated,
+    Trainer,
+)
 from minigrad.train.callbacks import require_writable
 from minigrad.train.checkpoint import BEST, LAST
 
@@ -52,7 +61,7 @@ def train(
         progress: whether the epochs are shown.
 
     Raises:
-        KeyboardInterrupt: after Ctrl-C, when what there is has been kept.
+        KeyboardInterrupt: after Ctrl-C, when what there is has been kept; after SIGTERM `Terminated`.
         NonFiniteError: the loss became NaN or infinite; what came before has been kept.
         CommandError, DatasetError, TrainingError, OSError: for what makes a run impossible.
     """
@@ -71,13 +80,13 @@ def train(
         result = Result(validation, test, trainer.history, choice.best_epoch)
         lack = _write(out, config, model, result)
         show(final_text(config, result, out, lack))
-    is_interrupted = trainer.history.stopped == "interrupted"
+    is_interrupted = trainer.history.stopped in ("interrupted", "terminated")
     if is_interrupted and choice.best_epoch:
         show("The same command with --resume goes on with this run.")
     else:
         _discard_checkpoint(out / CHECKPOINT)
     if is_interrupted:
-        raise KeyboardInterrupt
+        raise Terminated if trainer.history.stopped == "terminated" else KeyboardInterrupt
     if failure is not None:
         raise failure
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from minigrad.nn.module import FLOATS
 from minigrad.nn.parameter import Array, for_kernels
-from minigrad.nn.recording import SavedStack, is_recording
+from minigrad.nn.recording import SavedStack, is_recording, note_failure
 
 Value = float | Array
 
@@ -68,9 +68,13 @@ class Loss(ABC):
             target: what it should be.
             sample_weight: a weight for each sample, (N,).
         """
-        value, _, _, saved = self._evaluate(x, target, sample_weight)
+        try:
+            value, _, _, saved = self._evaluate(x, target, sample_weight)
+        except Exception:
+            note_failure(x)
+            raise
         if is_recording():
-            self._saved.push(type(self).__name__, saved)
+            self._saved.push(type(self).__name__, x, saved)
         return value
 
     @final

@@ -59,7 +59,7 @@ class Module(ABC):
         """Return the output. Outside `no_grad()`, keep what `backward` needs, last in, first out."""
         y, saved = self._checked_forward(x)
         if is_recording():
-            self._saved.push(type(self).__name__, ((y.shape, y.dtype), saved))
+            self._saved.push(type(self).__name__, y, ((y.shape, y.dtype), saved))
         return y
 
     @overload

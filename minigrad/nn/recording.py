@@ -4,13 +4,20 @@ Both switches here belong to who runs the block (a thread, a task of asyncio) an
 modules at the same time.
 """
 
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from threading import RLock, local
 from typing import Any
+from weakref import ref
+
+import numpy as np
+import numpy.typing as npt
 
 from minigrad.nn.errors import BackwardError
+
+Array = npt.NDArray[Any]
 
 MAX_SAVED = 64
 
@@ -71,7 +78,25 @@ class _Values(local):
     """A list for each thread."""
 
     def __init__(self) -> None:
-        self.list: list[Any] = []
+        self.list: list[tuple[ref[Array], Any]] = []
+
+
+class _Failed(local):
+    """The last outputs, for each thread, for which a loss has failed."""
+
+    def __init__(self) -> None:
+        self.outputs: deque[ref[Array]] = deque(maxlen=MAX_SAVED)
+
+
+_failed = _Failed()
+
+
+def note_failure(y: Array) -> None:
+    """Note that no backward will come for the forward that returned `y`, or of which `y` is a view."""
+    array: Any = y
+    while isinstance(array, np.ndarray):
+        _failed.outputs.append(ref(array))
+        array = array.base
 
 
 class SavedStack:
@@ -91,14 +116,22 @@ class SavedStack:
     def __len__(self) -> int:
         return len(self._of_thread.list)
 
-    def push(self, owner: str, value: Any) -> None:
-        """Keep a value; refuse where backwards plainly never come."""
+    def push(self, owner: str, y: Array, value: Any) -> None:
+        """Keep a value for the forward that returned `y`; refuse where backwards plainly never come.
+
+        Those for whose output a loss has failed are forgotten.
+        """
         values = self._of_thread.list
+        failed, output = _failed.outputs, ref(y)
+        while values and any(values[-1][0] is other for other in failed):
+            values.pop()
+        if any(output is other for other in failed):  # a layer may return the same array again
+            failed.clear()
         if len(values) == MAX_SAVED:
             raise BackwardError(
                 f"{owner}: {MAX_SAVED} forwards without a backward; wrap an evaluation in minigrad.no_grad()"
             )
-        values.append(value)
+        values.append((output, value))
 
     def last(self, owner: str) -> Any:
         """Return the last value."""
@@ -107,7 +140,7 @@ class SavedStack:
                 f"{owner}: backward without forward (or the forward was inside no_grad, or in another thread: the "
                 "pullback of `vjp` may be called in any)"
             )
-        return self._of_thread.list[-1]
+        return self._of_thread.list[-1][1]
 
     def pop(self) -> None:
         """Forget the last value."""

@@ -2,7 +2,7 @@
 
 from minigrad.train.callbacks import Averaging, Callback, CSVLog, LRSchedule
 from minigrad.train.checkpoint import Checkpoint
-from minigrad.train.errors import NonFiniteError, TrainingError
+from minigrad.train.errors import NonFiniteError, Terminated, TrainingError
 from minigrad.train.history import History, Monitor
 from minigrad.train.metrics import accuracy, binary_accuracy, confusion_matrix, top_k
 from minigrad.train.stopping import EarlyStopping, StopOnNaN
@@ -19,6 +19,7 @@ __all__ = [
     "Monitor",
     "NonFiniteError",
     "StopOnNaN",
+    "Terminated",
     "Trainer",
     "TrainingError",
     "accuracy",

@@ -60,7 +60,8 @@ class History:
         rows: a dict for each epoch: `epoch` (from 1), `loss` and the metrics (running means over the training
             batches, while the weights change), the same with `val_` (after the epoch), `lr` (of the first parameter
             group, at the end of the epoch), `seconds` (of training) and `val_seconds` (of validation).
-        stopped: None after the last epoch; `"early"`, `"interrupted"` (Ctrl-C) or `"error"` before it.
+        stopped: None after the last epoch; `"early"`, `"interrupted"` (Ctrl-C), `"terminated"` (SIGTERM) or `"error"`
+            before it.
 
     >>> history = History([{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": 0.25}])
     >>> history["loss"], len(history), history.best("loss")

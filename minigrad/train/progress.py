@@ -148,8 +148,8 @@ def shown(row: Mapping[str, float]) -> Iterator[tuple[str, str]]:
 def ending(trainer: Trainer) -> str:
     """Return in words why the fit ended before its last epoch."""
     reason = trainer.history.stopped
-    if reason == "interrupted":
-        return f"interrupted in epoch {trainer.epoch}: the history has {len(trainer.history)} whole epochs"
+    if reason in ("interrupted", "terminated"):
+        return f"{reason} in epoch {trainer.epoch}: the history has {len(trainer.history)} whole epochs"
     if reason == "error":
         return f"ended by an error in epoch {trainer.epoch}"
     return f"stopped after epoch {trainer.epoch}: {reason}"

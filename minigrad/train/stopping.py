@@ -58,9 +58,10 @@ class EarlyStopping(Callback):
         """Keep the weights if they are the best so far."""
         value = row[self.monitor.column]
         if self.monitor.is_better(value, self.best):
-            self.best, self.best_epoch, self.wait = value, trainer.epoch, 0
             with trainer.validation_weights():
-                self._weights = trainer.model.state_dict()
+                weights = trainer.model.state_dict()
+            # Together: a signal may come at any time.
+            self._weights, self.best, self.best_epoch, self.wait = weights, value, trainer.epoch, 0
         else:
             self.wait += 1
             self._stop_if_used_up(trainer)

@@ -19,11 +19,12 @@ from minigrad.train.alone import alone
 from minigrad.train.batches import Data, evaluation_batches, training_batches, validation_batches
 from minigrad.train.callbacks import Callback
 from minigrad.train.checkpoint import read_checkpoint
-from minigrad.train.errors import TrainingError
+from minigrad.train.errors import Terminated, TrainingError
 from minigrad.train.evaluation import apply, measure
 from minigrad.train.history import History
 from minigrad.train.metrics import Means, Metrics, is_counted, named, resolve
 from minigrad.train.progress import Silence, reporter
+from minigrad.train.signals import terminating
 from minigrad.train.state import restore
 from minigrad.train.steps import CompiledSteps, EagerSteps, make_steps
 from minigrad.train.stopping import StopOnNaN
@@ -122,7 +123,9 @@ class Trainer:
         Called again it trains further: optimizer, history, and the count of epochs go on, so that two fits of five
         epochs are one of ten. Callbacks begin anew. After `resume`, the same call as that of the interrupted run ends
         where that one would have ended. Ctrl-C ends the fit after the current operation, `history.stopped` is then
-        "interrupted"; callbacks end as always, so EarlyStopping restores the best weights.
+        "interrupted"; callbacks end as always, so EarlyStopping restores the best weights. SIGTERM, with which clusters
+        and containers end a process, does the same ("terminated") where it has no handler of your own; a second one
+        ends the process at once.
 
         Arguments:
             train: an ArrayDataset, a pair of arrays (x, y), any indexable data set, or a Loader that brings its own
@@ -147,13 +150,14 @@ class Trainer:
             try:
                 self._reporter = reporter(self.progress)
                 ends.enter_context(listening(self._reporter.on_compile))
+                ends.enter_context(terminating())
                 self._prepare(batches, checks, epochs)
                 self._start_callbacks(ends)
                 steps = make_steps(self, batches.batch_size)
                 while self.epoch < self.last_epoch and not self.history.stopped:
                     self._run_epoch(steps, batches, checks)
-            except KeyboardInterrupt:
-                self.history.stopped = "interrupted"
+            except KeyboardInterrupt as ending:
+                self.history.stopped = "terminated" if isinstance(ending, Terminated) else "interrupted"
             except BaseException:
                 self.history.stopped = "error"
                 raise
