@@ -20,6 +20,21 @@ def is_whole(value: object) -> TypeGuard[Real]:
     return is_real(value) and value == value // 1
 
 
+def whole(owner: str, name: str, value: object, least: int) -> int:
+    """Return an argument that counts something as an int.
+
+    Raises:
+        TypeError: if it is no integer.
+        ValueError: if it is less than `least`.
+    """
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
+        got = repr(value) if isinstance(value, (str, int, float)) else type(value).__name__
+        raise TypeError(f"{owner}: want an integer for {name}, got {got}")
+    if value < least:
+        raise ValueError(f"{owner}: want {name} >= {least}, got {value}")
+    return int(value)
+
+
 def as_numbers(value: object) -> Array:
     """Return `value` as an array of numbers or bools.
 

@@ -187,9 +187,9 @@ def test_samples_taken_one_by_one_are_changed_alike() -> None:
         np.testing.assert_array_equal(x, same)
 
 
-def test_without_augmentation() -> None:
+def test_in_order_is_without_augmentation() -> None:
     loader = Loader((IMAGES, LABELS), 40, augment=ALL, mean=0.5, size=(4, 5))
-    np.testing.assert_array_equal(next(iter(loader.without_augmentation()))[0], batch_of(IMAGES, mean=0.5, size=(4, 5)))
+    np.testing.assert_array_equal(next(iter(loader.in_order()))[0], batch_of(IMAGES, mean=0.5, size=(4, 5)))
     assert loader.preparation.augment is ALL
 
 

@@ -78,8 +78,3 @@ def test_what_is_transparent_shows_the_ground(ground):
 def test_a_range_that_is_not_defined_is_refused(dtype):
     with pytest.raises(ValueError, match=r"mode '[FI]'\) has no defined range: scale it to bytes"):
         pixels(Image.fromarray(RAMP.astype(dtype)))
-
-
-def test_a_size():
-    assert pixels(Image.fromarray(COLOURS), (7, 9)).shape == (3, 7, 9)
-    assert pixels(Image.fromarray(WORDS), (7, 9)).shape == (1, 7, 9)

@@ -11,8 +11,10 @@ torchvision = import_torchvision()
 def test_images_as_torchvision_gives_them() -> None:
     images = torchvision.datasets.FakeData(size=7, image_size=(3, 5, 6), num_classes=4)
     batches = list(Loader(images, batch_size=4))
-    assert [x.shape for x, _ in batches] == [(4, 5, 6, 3), (3, 5, 6, 3)]
-    np.testing.assert_allclose(batches[1][0][0], np.asarray(images[4][0]) / np.float32(255), rtol=1e-6)
+    assert [x.shape for x, _ in batches] == [(4, 3, 5, 6), (3, 3, 5, 6)]
+    np.testing.assert_allclose(
+        batches[1][0][0], np.asarray(images[4][0]).transpose(2, 0, 1) / np.float32(255), rtol=1e-6
+    )
     assert batches[1][1].tolist() == [int(images[i][1]) for i in (4, 5, 6)]
 
 

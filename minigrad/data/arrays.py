@@ -1,14 +1,16 @@
-"""ArrayDataset: samples and labels in memory, and dividing them."""
+"""ArrayDataset: samples and labels in memory."""
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
 
+from minigrad.data.conversion import as_array
+
 Array = npt.NDArray[Any]
-NUMBERS = "biufc"  # NumPy's kinds of dtype that are numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,11 +18,13 @@ class ArrayDataset:
     """Samples `x` and labels `y`, one row of each for a sample.
 
     Arguments:
-        x: samples, (N, *).
-        y: labels or targets, (N, *).
+        x: samples, (N, *): an array, a list, a tensor or a frame of numbers.
+        y: labels or targets, (N, *), the same.
         classes: names of the labels 0, 1, ...
 
-    The arrays are kept, not copied, where they are C-contiguous and in this machine's byte order.
+    The arrays are kept, not copied, where they are C-contiguous and in this machine's byte order. Missing values
+    become NaN. A class derived from this one may have an `__getitem__` of its own: a Loader then takes the samples one
+    by one, which is much slower.
 
     Raises:
         ValueError: if there is no sample, or the lengths differ.
@@ -54,68 +58,26 @@ class ArrayDataset:
 
     def subset(self, indices: Sequence[int] | Array) -> Self:
         """Return the samples of these numbers, or where a mask is true, as a data set of its own (copied)."""
-        return type(self)(self.x[indices], self.y[indices], self.classes)
+        part = copy.copy(self)
+        object.__setattr__(part, "x", _as_rows("x", self.x[indices]))
+        object.__setattr__(part, "y", _as_rows("y", self.y[indices]))
+        return part
 
 
-def split(
-    dataset: ArrayDataset, validation: float = 0.1, seed: int = 0, stratify: bool = False
-) -> tuple[ArrayDataset, ArrayDataset]:
-    """Divide a data set at random into `(train, validation)`; both keep the order of the original.
-
-    Arguments:
-        dataset: what to divide.
-        validation: how many samples to set aside: an integer is a number of samples, a float a fraction of all.
-        seed: of the choice. The same seed gives the same parts.
-        stratify: whether to take from each class in proportion to its size (to the nearest sample).
-
-    Raises:
-        ValueError: if either part would be empty.
-        TypeError: if `validation` is no number, or to stratify by labels that are not integers, one for a sample.
-
-    >>> train, validation = split(ArrayDataset(np.arange(10.0), np.arange(10) % 2), validation=4, stratify=True)
-    >>> len(train), validation.y.tolist().count(1)
-    (6, 2)
-    """
-    count = _validation_count(len(dataset), validation)
-    rng = np.random.default_rng(seed)
-    if stratify:
-        chosen = _stratified(dataset.y, count, rng)
-    else:
-        chosen = rng.permutation(len(dataset))[:count]
-    mask = np.zeros(len(dataset), bool)
-    mask[chosen] = True
-    return dataset.subset(~mask), dataset.subset(mask)
-
-
-def _validation_count(total: int, validation: float) -> int:
-    if isinstance(validation, (bool, np.bool_)) or not isinstance(validation, (int, float, np.integer, np.floating)):
-        raise TypeError(f"split: want a number of samples or a fraction for validation, got {validation!r}")
-    if isinstance(validation, (int, np.integer)):
-        count = int(validation)
-    elif 0 < validation < 1:
-        count = round(total * float(validation))
-    else:
-        raise ValueError(f"split: want a fraction between 0 and 1 (or an integer) for validation, got {validation}")
-    if not 0 < count < total:
-        raise ValueError(f"split: validation={validation} of {total} samples leaves {count} and {total - count}")
-    return count
-
-
-def _stratified(y: Array, count: int, rng: np.random.Generator) -> Array:
-    """Return numbers of `count` samples: from each class its share, the largest remainders rounded up."""
-    if y.ndim != 1 or y.dtype.kind not in "biu":
-        raise TypeError(f"split: stratify wants integer labels of shape (N,), got {y.dtype} {y.shape}")
-    _, labels, sizes = np.unique(y, return_inverse=True, return_counts=True)
-    quota, remainder = np.divmod(sizes * count, len(y))
-    quota[np.argsort(-remainder, kind="stable")[: count - quota.sum()]] += 1
-    rows = [rng.permutation(np.flatnonzero(labels == label))[:n] for label, n in enumerate(quota)]
-    return np.concatenate(rows)
+def holds_arrays(data: object) -> TypeGuard[ArrayDataset]:
+    """Return whether a data set is its arrays and nothing else, so that whole batches can be taken from them."""
+    if type(data) is ArrayDataset:
+        return True
+    kind: Any = type(data)
+    return (
+        isinstance(data, ArrayDataset)
+        and kind.__getitem__ is ArrayDataset.__getitem__
+        and kind.__len__ is ArrayDataset.__len__
+    )
 
 
 def _as_rows(name: str, value: npt.ArrayLike) -> Array:
-    array = np.asarray(value)
-    if array.dtype.kind not in NUMBERS:
-        raise TypeError(f"ArrayDataset: {name} must hold numbers, got dtype {array.dtype}")
+    array = as_array(f"ArrayDataset: {name}", value)
     if array.ndim == 0 or array.size == 0:
         raise ValueError(f"ArrayDataset: {name} must hold at least one sample, got shape {array.shape}")
     return np.asarray(array, dtype=array.dtype.newbyteorder("="), order="C")

@@ -1,39 +1,33 @@
 """Loader: a data set in batches, each gathered, converted, augmented and normalised in one pass."""
 
 import copy
-from collections.abc import Iterator
-from typing import Any, Protocol, Self
+from collections.abc import Callable, Iterator
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from minigrad.data.arrays import ArrayDataset
+from minigrad.data.arrays import ArrayDataset, holds_arrays
 from minigrad.data.augmentation import Augmentation
 from minigrad.data.preparation import Numbers, Preparation
+from minigrad.data.samples import Columns, Samples, as_dataset, item, stack
+from minigrad.numbers import whole
 
 Array = npt.NDArray[Any]
-
-
-class Samples(Protocol):
-    """Any data set whose item i is the pair (sample, label), both something that `np.asarray` takes."""
-
-    def __len__(self) -> int:
-        """Return the number of samples."""
-
-    def __getitem__(self, index: int, /) -> Any:
-        """Return one sample and its label."""
+Convert = Callable[[Array, Array], tuple[Array, Array]]
 
 
 class Loader:
     r"""Batches of a data set: an iterable of pairs (x, y) of fresh arrays.
 
     Images of bytes become floats, x ↦ (x/255 - mean)/std in float32; float32 and float64 stay what they are,
-    x ↦ (x - mean)/std; integers of other types, and labels, are passed on unchanged.
+    x ↦ (x - mean)/std; integers of other types, and labels, are passed on unchanged. A Trainer converts them to what
+    its model takes.
 
     Arguments:
-        data: an `ArrayDataset`; a tuple of two arrays; or any data set with a length whose items are pairs (sample,
-            label), for instance one of torchvision. The samples of the last kind are taken one by one and stacked,
-            which is much slower.
+        data: an `ArrayDataset`; a tuple of two arrays, lists or frames; or any data set with a length whose items are
+            pairs (sample, label), for instance one of torchvision. The samples of the last kind are taken one by one
+            and stacked, which is much slower. Pictures of Pillow, and bytes (H, W) or (H, W, C), become (C, H, W).
         batch_size: samples in a batch. The last one is smaller if they do not come out even.
         shuffle: whether to draw a new order for each epoch; otherwise the samples come as they lie.
         seed: of the orders and of the augmentation. The order of epoch e depends on `seed` and e, and on nothing else.
@@ -44,6 +38,8 @@ class Loader:
             depends on `seed`, the epoch and the image's number in the data set, and on nothing else.
         size: height and width to which images are brought, bilinearly, before they are augmented.
         channels: of the images of a batch; grey ones are repeated.
+        columns: the keys, or numbers, of sample and label in items that hold more than the two, for instance
+            ("image", "label").
 
     `epoch` counts the iterations that ran to their end; set it to continue a training where it stopped. One that is
     broken off does not count: the next iteration gives the same order again.
@@ -70,16 +66,18 @@ class Loader:
         augment: Augmentation | None = None,
         size: tuple[int, int] | None = None,
         channels: int | None = None,
+        columns: Columns | None = None,
     ) -> None:
-        self.data = _as_dataset(data)
-        if batch_size < 1 or seed < 0:
-            raise ValueError(f"Loader: want batch_size >= 1 and seed >= 0, got {batch_size} and {seed}")
-        self.batch_size, self.shuffle, self.seed, self.drop_last = batch_size, shuffle, seed, drop_last
+        self.data = as_dataset("Loader", data)
+        self.batch_size = whole("Loader", "batch_size", batch_size, least=1)
+        self.shuffle, self.seed, self.drop_last = shuffle, whole("Loader", "seed", seed, least=0), drop_last
+        self.columns = _checked(columns)
+        self._convert: Convert | None = None
         self.preparation = Preparation(mean, std, size, channels, augment, seed)
         self.epoch = 0
         if len(self) == 0:
             raise ValueError(f"Loader: {len(self.data)} samples fill no batch of {batch_size}, and drop_last is set")
-        if isinstance(self.data, ArrayDataset):
+        if holds_arrays(self.data):
             self.preparation.shape(self.data.x)
 
     def __len__(self) -> int:
@@ -103,47 +101,59 @@ class Loader:
 
     def batch(self, index: Array) -> tuple[Array, Array]:
         """Return the batch of the samples with these numbers, as in the current epoch."""
-        if isinstance(self.data, ArrayDataset):
+        if holds_arrays(self.data):
             return self.preparation.batch(self.data.x, index, index, self.epoch), self.data.y[index]
-        batch = _stack(self.data, index)
-        return self.preparation.batch(batch.x, np.arange(len(batch)), index, self.epoch), batch.y
+        samples, labels = zip(*(item(self.data, int(i), self.columns) for i in index), strict=True)
+        y = stack("labels", list(labels), index)
+        if self.preparation.wants_images and len({sample.shape for sample in samples}) > 1:
+            return self._of_many_sizes(samples, y, index)
+        return self._prepared(stack("samples", list(samples), index), y, index)
 
-    def without_augmentation(self) -> Self:
-        """Return a Loader of the same batches as they are to be evaluated."""
+    def _of_many_sizes(self, samples: tuple[Array, ...], y: Array, index: Array) -> tuple[Array, Array]:
+        """Return a batch of images of different sizes: each is prepared by itself."""
+        parts = [self._prepared(x[None], y[[i]], index[[i]]) for i, x in enumerate(samples)]
+        return stack("samples", [x[0] for x, _ in parts], index), np.concatenate([part for _, part in parts])
+
+    def _prepared(self, x: Array, y: Array, index: Array) -> tuple[Array, Array]:
+        if self._convert is not None:
+            x, y = self._convert(x, y)
+        return self.preparation.batch(x, np.arange(len(x)), index, self.epoch), y
+
+    def in_order(self) -> Self:
+        """Return a Loader of the same samples as they are to be evaluated: all, as they lie, and not augmented.
+
+        What a derived class does to the order is left alone.
+        """
         other = copy.copy(self)
-        other.preparation = self.preparation.fixed
+        other.preparation, other.shuffle, other.drop_last = self.preparation.fixed, False, False
         return other
 
+    def converted(self, convert: Convert) -> Self:
+        """Return a Loader whose samples and labels are what a function makes of them; this one where that is no change.
 
-def _as_dataset(data: Any) -> ArrayDataset | Samples:
-    if isinstance(data, ArrayDataset):
-        return data
-    if isinstance(data, tuple) and len(data) == 2:
-        return ArrayDataset(*data)
-    if isinstance(data, (tuple, np.ndarray)) or not (hasattr(data, "__len__") and hasattr(data, "__getitem__")):
-        raise TypeError(
-            "Loader: want an ArrayDataset, a tuple (x, y) of arrays, or a data set with a length and items (sample, "
-            f"label), got {type(data).__name__}"
-        )
-    if len(data) == 0:
-        raise ValueError(f"Loader: {type(data).__name__} has no samples")
-    dataset: Samples = data
-    return dataset
+        Arrays are converted once and for all, the samples of other data sets in each batch.
 
-
-def _stack(data: Samples, index: Array) -> ArrayDataset:
-    pairs = [_pair(data, int(i)) for i in index]
-    for part, name in enumerate(("samples", "labels")):
-        shapes = {pair[part].shape: i for pair, i in zip(pairs, index, strict=True)}
-        if len(shapes) > 1:
-            examples = ", ".join(f"{shape} (number {i})" for shape, i in list(shapes.items())[:2])
-            raise ValueError(f"Loader: {name} of one batch have different shapes: {examples}")
-    x, y = zip(*pairs, strict=True)
-    return ArrayDataset(np.stack(x), np.stack(y))
+        Arguments:
+            convert: (x, y) -> (x, y) of any number of samples. What it need not change it returns as it is.
+        """
+        other = copy.copy(self)
+        if holds_arrays(self.data):
+            before, classes = (self.data.x, self.data.y), self.data.classes
+            x, y = convert(*before)
+            other.data = ArrayDataset(x, y, classes)
+        else:
+            before = _first(self.data, self.columns)
+            x, y = convert(*before)
+            other._convert = convert
+        return self if x is before[0] and y is before[1] else other
 
 
-def _pair(data: Samples, i: int) -> tuple[Array, Array]:
-    item = data[i]
-    if not isinstance(item, (tuple, list)) or len(item) != 2:
-        raise TypeError(f"Loader: item {i} of {type(data).__name__} must be (sample, label), got {type(item).__name__}")
-    return np.asarray(item[0]), np.asarray(item[1])
+def _first(data: Samples, columns: Columns | None) -> tuple[Array, Array]:
+    x, y = item(data, 0, columns)
+    return x[None], y[None]
+
+
+def _checked(columns: Columns | None) -> Columns | None:
+    if columns is not None and (isinstance(columns, str) or len(columns) != 2):
+        raise ValueError(f"Loader: want the names of two columns, (sample, label), got {columns!r}")
+    return columns if columns is None else tuple(columns)

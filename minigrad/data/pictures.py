@@ -53,17 +53,10 @@ def eight_bits(picture: Image, ground: int = 0) -> Image:
     return picture.convert("L" if is_grey else "RGB")
 
 
-def pixels(picture: Image, size: tuple[int, int] | None = None) -> Array:
-    """Return a picture as bytes (1, H, W) or (3, H, W), on black.
-
-    Arguments:
-        picture: of any mode.
-        size: height and width, if it is to be brought to them (bilinearly, smoothed where it shrinks).
-    """
-    picture = eight_bits(picture)
-    if size is not None and picture.size != size[::-1]:
-        picture = picture.resize(size[::-1], resample=2)  # 2 is Pillow's BILINEAR
-    return np.ascontiguousarray(np.atleast_3d(np.asarray(picture)).transpose(2, 0, 1))
+def pixels(picture: Image) -> Array:
+    """Return a picture as bytes (1, H, W) or (3, H, W), on black."""
+    values = np.asarray(eight_bits(picture))
+    return np.ascontiguousarray(np.atleast_3d(values).transpose(2, 0, 1))
 
 
 def _scaled(picture: Image, ground: int) -> Image:

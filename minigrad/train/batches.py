@@ -3,7 +3,7 @@
 import numpy.typing as npt
 
 from minigrad.data import ArrayDataset, Loader, Preparation
-from minigrad.data.loader import Samples
+from minigrad.data.samples import Samples
 
 Data = Loader | ArrayDataset | tuple[npt.ArrayLike, npt.ArrayLike] | Samples
 
@@ -21,7 +21,7 @@ def training_batches(data: Data, batch_size: int, seed: int, epochs_done: int) -
 
 def evaluation_batches(data: Data, batch_size: int, what: str = "data") -> Loader:
     """Return the batches of an evaluation, never augmented. `what` names the data in errors."""
-    return data.without_augmentation() if isinstance(data, Loader) else _loader(what, data, batch_size)
+    return data.in_order() if isinstance(data, Loader) else _loader(what, data, batch_size)
 
 
 def validation_batches(data: Data, training: Loader) -> Loader:
