@@ -77,9 +77,7 @@ def test_items_that_are_dicts():
     message = r"got dict with the keys 'image', 'label', 'id': .*Loader\(data, columns=\('image', 'label'\)\)"
     with pytest.raises(TypeError, match=message):
         batch(items)
-    with pytest.raises(
-        TypeError, match=r"has no columns \('image', 'labels'\), it has the keys 'image', 'label', 'id'"
-    ):
+    with pytest.raises(TypeError, match=r"has no columns .*'labels'\), it has the keys 'image', 'label', 'id'"):
         batch(items, columns=("image", "labels"))
 
 
@@ -169,9 +167,7 @@ def test_split_takes_a_data_set_of_pairs():
     x, y = batch(validation)
     assert sorted(y) == [0, 0, 1, 1]
     np.testing.assert_array_equal(x[:, 0] % 2, y)
-    assert sorted(int(x[0]) for part in (train, validation) for x, _ in (part[i] for i in range(len(part)))) == [
-        *range(10)
-    ]
+    assert sorted([*batch(train)[0][:, 0], *x[:, 0]]) == list(range(10))
 
 
 # --------------------------------------------------------------------------------------------- what is no data set
