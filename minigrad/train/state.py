@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from minigrad.nn import Module
 from minigrad.train.errors import TrainingError
 from minigrad.train.history import History
+from minigrad.train.origin import restore_settings, settings
 
 if TYPE_CHECKING:
     from minigrad.train.trainer import Trainer
@@ -23,6 +24,8 @@ def capture(trainer: Trainer) -> dict[str, Any]:
     return {
         "epochs_before_fit": trainer.epochs_before_fit,
         "order": {name: getattr(trainer.batches, name) for name in ("seed", "batch_size", "epoch")},
+        "settings": {"starts": trainer.settings_at_starts, "now": settings(trainer)},
+        "data": trainer.fingerprints,
         "history": trainer.history.rows,
         "random": {
             name: {"seed": layer.seed, "step": layer.step} for name, layer in random_layers(trainer.model).items()
@@ -39,6 +42,9 @@ def restore(trainer: Trainer, state: Mapping[str, Any]) -> None:
     missing = sorted(state["callbacks"].keys() - callbacks.keys())
     if missing:
         raise TrainingError(f"resume: the checkpoint holds the state of {', '.join(missing)}; give the same callbacks")
+    if "settings" in state:  # not in files of older versions
+        trainer.settings_at_starts = state["settings"]["starts"]
+        restore_settings(trainer, **state["settings"])
     layers = random_layers(trainer.model)
     trainer.model.load_state_dict(state["model"])
     trainer.optimizer.load_state_dict(state["optimizer"])
@@ -48,6 +54,7 @@ def restore(trainer: Trainer, state: Mapping[str, Any]) -> None:
         callbacks[name].load_state_dict(callback_state)
     trainer.history = History(state["history"])
     trainer.epochs_before_fit, trainer.resumed_order = state["epochs_before_fit"], state["order"]
+    trainer.fingerprints = state.get("data", {})
 
 
 def _named(trainer: Trainer) -> list[tuple[str, Any]]:

@@ -23,6 +23,7 @@ from minigrad.train.errors import Terminated, TrainingError
 from minigrad.train.evaluation import apply, measure
 from minigrad.train.history import History
 from minigrad.train.metrics import Means, Metrics, is_counted, named, resolve
+from minigrad.train.origin import Settings, fingerprint, note_start, require_same_data
 from minigrad.train.progress import Silence, reporter
 from minigrad.train.signals import terminating
 from minigrad.train.state import restore
@@ -92,6 +93,8 @@ class Trainer:
         self.batches: Loader
         self.is_resumed = False
         self.resumed_order: dict[str, int] = {}
+        self.settings_at_starts: list[Settings] = []
+        self.fingerprints: dict[str, dict[str, str] | None] = {}
         self.reasons_said: set[str] = set()
         self._reporter = Silence()
 
@@ -166,10 +169,15 @@ class Trainer:
     def _prepare(self, batches: Loader, checks: Loader | None, epochs: int) -> None:
         """Set what this fit counts with. Nothing has been trained when this raises."""
         self.columns = self._find_columns(batches, checks is not None)
+        data = {"training data": fingerprint(batches), "validation data": fingerprint(checks)}
         if self.is_resumed:
             self._continue_order(batches)
+            for what, before in self.fingerprints.items():
+                require_same_data(what, before, data[what])
         else:
             self.epochs_before_fit = len(self.history)
+            note_start(self)
+        self.fingerprints = data
         self.batches, self.steps, self.history.stopped = batches, len(batches), None
         self.epoch, self.last_epoch = len(self.history), self.epochs_before_fit + epochs
 
@@ -231,13 +239,16 @@ class Trainer:
         """Take over the state that a Checkpoint wrote, so that the next `fit` completes the interrupted one.
 
         Build the same model, optimizer and callbacks as before, resume, and call `fit` as before: the result is
-        bit for bit that of a run without interruption.
+        bit for bit that of a run without interruption. What was frozen and what callbacks had changed of the layers'
+        and the loss's options is taken over, too. What is not known: generators and other state of your own objects,
+        unless a callback's `state_dict` has it; and values of data beyond those of 64 samples, which are compared.
 
         Arguments:
             path: the folder of the Checkpoint, or one of its files `epoch-....safetensors`.
 
         Raises:
-            TrainingError: there is no checkpoint, or it holds the state of a callback that is not there.
+            TrainingError: there is no checkpoint, it holds the state of a callback that is not there, or the model or
+                the loss has an option that the interrupted run did not have.
             ValueError: the checkpoint is of another model or optimizer.
         """
         restore(self, read_checkpoint(path))
