@@ -11,17 +11,16 @@ import torch
 
 from minigrad import nn, optim
 from tests.cases import LOSSES, MODULES
+from tests.cases.case import ModuleCase
 from tests.cases.optimizer import OPTIMIZERS
 from tests.cases.schedule import SCHEDULES
 
-MEMORY = "the memory contract: nothing is done in place"
 KERNELS = "chooses among PyTorch's kernels"
 GONE = "PyTorch's own documentation calls it deprecated"
 FLAT = "kept in flat arrays; state_dict() has it"
 
 # Class as a pattern, name, and why it is not here or another value. A row that is not needed any more fails.
 LISTED = {
-    ("*", "inplace"): MEMORY,
     ("*", "size_average"): GONE,
     ("Hardtanh", "min_value"): GONE,
     ("Hardtanh", "max_value"): GONE,
@@ -148,3 +147,35 @@ def test_names_of_parameters_and_buffers() -> None:
             for names in ("named_parameters", "named_buffers"):
                 mine, yours = ([name for name, _ in getattr(each, names)()] for each in (ours, theirs))
                 assert mine == yours, cls
+
+
+def in_place(library: Any, base: type) -> set[str]:
+    """Return the names of the classes with an option `inplace`."""
+    classes = {name: cls for name, cls in vars(library).items() if inspect.isclass(cls) and issubclass(cls, base)}
+    return {name for name, cls in classes.items() if "inplace" in options(cls)}
+
+
+def test_what_can_be_asked_to_work_in_place() -> None:
+    """As in ported models; x is never written to all the same."""
+    names = in_place(nn, nn.Module)
+    assert names == in_place(torch.nn, torch.nn.Module) & set(vars(nn))
+    for name in sorted(names):
+        x = np.linspace(-4, 4, 24).reshape(2, 3, 4)
+        before, layers = x.copy(), [getattr(nn, name)(inplace=inplace).eval() for inplace in (True, False)]
+        np.testing.assert_array_equal(layers[0](x), layers[1](x), name)
+        np.testing.assert_array_equal(x, before, name)
+
+
+@pytest.mark.parametrize("case", [case for case in MODULES if case.torch_twin], ids=repr)
+@pytest.mark.parametrize("part", ["bias", "weight"])
+def test_a_part_that_is_set_to_none(case: ModuleCase, part: str) -> None:
+    """Where PyTorch's layer can go on without it, ours can: it is not used, nor in the state."""
+    ours = case.module()
+    theirs, x = case.twin(ours), case.input()
+    if getattr(ours, part, None) is None or (part == "weight" and "Norm" not in case.cls):
+        return
+    setattr(ours, part, None)
+    setattr(theirs, part, None)
+    np.testing.assert_allclose(ours(x), theirs(torch.from_numpy(x)).detach().numpy(), atol=1e-8)
+    ours.backward(np.ones_like(ours(x)))
+    assert list(ours.state_dict()) == list(theirs.state_dict())

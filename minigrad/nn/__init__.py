@@ -8,13 +8,11 @@ from minigrad.nn.activation import (
     Hardswish,
     Hardtanh,
     LeakyReLU,
-    LogSoftmax,
     PReLU,
     ReLU,
     ReLU6,
     Sigmoid,
     SiLU,
-    Softmax,
     Softplus,
     Tanh,
 )
@@ -36,6 +34,7 @@ from minigrad.nn.pool import AdaptiveAvgPool1d, AdaptiveAvgPool2d, AvgPool1d, Av
 from minigrad.nn.recording import enable_grad, is_recording, no_grad
 from minigrad.nn.resample import PixelShuffle, Upsample, ZeroPad2d
 from minigrad.nn.shape import Flatten, Identity, Unflatten
+from minigrad.nn.softmax import LogSoftmax, Softmax
 
 __all__ = [
     "ELU",

@@ -1,4 +1,4 @@
-"""Activations: y = f(x), element by element, and the two that couple a row (Softmax, LogSoftmax)."""
+"""Activations: y = f(x), element by element."""
 
 from typing import ClassVar, Literal
 
@@ -7,7 +7,6 @@ import numpy as np
 from minigrad import kernels
 from minigrad.nn.module import Module
 from minigrad.nn.parameter import Array, Parameter
-from minigrad.nn.rows import from_rows, to_rows
 
 
 class _Elementwise(Module):
@@ -32,8 +31,19 @@ class _Elementwise(Module):
         return dx
 
 
-class ReLU(_Elementwise):
+class _MaybeInPlace(_Elementwise):
+    """One of those that PyTorch can do in place. Here `inplace` is taken and has no effect: x is never written to."""
+
+    def __init__(self, inplace: bool = False) -> None:
+        super().__init__()
+        self.inplace = inplace
+
+
+class ReLU(_MaybeInPlace):
     r"""y = max(x, 0). NaN stays NaN.
+
+    Arguments:
+        inplace: PyTorch's, without effect.
 
     Backward: dx = dy where y > 0, else 0.
 
@@ -47,11 +57,12 @@ class ReLU(_Elementwise):
     saves = "y"
 
 
-class LeakyReLU(_Elementwise):
+class LeakyReLU(_MaybeInPlace):
     r"""y = x where x > 0, else s x.
 
     Arguments:
         negative_slope: s.
+        inplace: PyTorch's, without effect.
 
     Backward: dx = dy where x > 0, else s dy.
 
@@ -63,8 +74,8 @@ class LeakyReLU(_Elementwise):
 
     kernel = "leaky_relu"
 
-    def __init__(self, negative_slope: float = 0.01) -> None:
-        super().__init__()
+    def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
+        super().__init__(inplace)
         self.negative_slope = negative_slope
 
     def _arguments(self) -> tuple[float, ...]:
@@ -124,11 +135,12 @@ class PReLU(Module):
         return f"num_parameters={self.num_parameters}"
 
 
-class ELU(_Elementwise):
+class ELU(_MaybeInPlace):
     r"""y = x where x > 0, else α (eˣ - 1).
 
     Arguments:
         alpha: α.
+        inplace: PyTorch's, without effect.
 
     Backward: dx = dy where x > 0, else α eˣ dy.
 
@@ -140,8 +152,8 @@ class ELU(_Elementwise):
 
     kernel = "elu"
 
-    def __init__(self, alpha: float = 1.0) -> None:
-        super().__init__()
+    def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
+        super().__init__(inplace)
         self.alpha = alpha
 
     def _arguments(self) -> tuple[float, ...]:
@@ -152,8 +164,11 @@ class ELU(_Elementwise):
         return f"alpha={self.alpha}"
 
 
-class SELU(_Elementwise):
+class SELU(_MaybeInPlace):
     r"""y = λ ELU_α(x), with α and λ such that mean 0 and variance 1 persist (Klambauer et al., 2017).
+
+    Arguments:
+        inplace: PyTorch's, without effect.
 
     Backward: dx = λ dy where x > 0, else λ α eˣ dy.
 
@@ -199,8 +214,11 @@ class GELU(_Elementwise):
         return f"approximate={self.approximate!r}"
 
 
-class SiLU(_Elementwise):
+class SiLU(_MaybeInPlace):
     r"""y = x σ(x), with σ the sigmoid.
+
+    Arguments:
+        inplace: PyTorch's, without effect.
 
     Backward: dx = (σ(x) + x σ(x) (1 - σ(x))) dy.
 
@@ -243,12 +261,13 @@ class Sigmoid(_Elementwise):
     saves = "y"
 
 
-class Hardtanh(_Elementwise):
+class Hardtanh(_MaybeInPlace):
     r"""y = min(max(x, min_val), max_val).
 
     Arguments:
         min_val: lower bound.
         max_val: upper bound.
+        inplace: PyTorch's, without effect.
 
     Backward: dx = dy where min_val < x < max_val, else 0.
 
@@ -260,8 +279,8 @@ class Hardtanh(_Elementwise):
 
     kernel = "hardtanh"
 
-    def __init__(self, min_val: float = -1.0, max_val: float = 1.0) -> None:
-        super().__init__()
+    def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> None:
+        super().__init__(inplace)
         if min_val >= max_val:
             raise ValueError(f"Hardtanh: want min_val < max_val, got {min_val} and {max_val}")
         self.min_val, self.max_val = min_val, max_val
@@ -277,6 +296,9 @@ class Hardtanh(_Elementwise):
 class ReLU6(Hardtanh):
     r"""y = min(max(x, 0), 6).
 
+    Arguments:
+        inplace: PyTorch's, without effect.
+
     Backward: dx = dy where 0 < x < 6, else 0.
 
     Saved: x.
@@ -285,16 +307,19 @@ class ReLU6(Hardtanh):
     [0.0, 0.5, 6.0]
     """
 
-    def __init__(self) -> None:
-        super().__init__(0.0, 6.0)
+    def __init__(self, inplace: bool = False) -> None:
+        super().__init__(0.0, 6.0, inplace)
 
     def extra_repr(self) -> str:
         """Return nothing: there are no arguments."""
         return ""
 
 
-class Hardswish(_Elementwise):
+class Hardswish(_MaybeInPlace):
     r"""y = x min(max(x + 3, 0), 6) / 6 (Howard et al., 2019).
+
+    Arguments:
+        inplace: PyTorch's, without effect.
 
     Backward: dx = 0 where x ≤ -3, dy where x ≥ 3, else (x / 3 + 1/2) dy.
 
@@ -334,67 +359,3 @@ class Softplus(_Elementwise):
     def extra_repr(self) -> str:
         """Return β and the threshold."""
         return f"beta={self.beta}, threshold={self.threshold}"
-
-
-class _AlongAxis(Module):
-    """A function of the vectors along one axis. A scalar is a vector of one."""
-
-    kernel: ClassVar[str]
-
-    def __init__(self, dim: int = -1) -> None:
-        super().__init__()
-        self.dim = dim
-
-    def _forward(self, x: Array) -> tuple[Array, Array]:
-        rank = max(x.ndim, 1)
-        x = self._input(x, f"with an axis {self.dim}", -rank <= self.dim < rank)
-        vectors = np.atleast_1d(x)
-        rows = to_rows(vectors, self.dim)
-        y = np.empty_like(rows)
-        getattr(kernels, f"{self.kernel}_forward")(rows, y)
-        return from_rows(y, vectors.shape, self.dim).reshape(x.shape), y
-
-    def _backward(self, y: Array, dy: Array) -> Array:
-        vectors = np.atleast_1d(dy)
-        rows = to_rows(vectors, self.dim)
-        dx = np.empty_like(rows)
-        getattr(kernels, f"{self.kernel}_backward")(rows, y, dx)
-        return from_rows(dx, vectors.shape, self.dim).reshape(dy.shape)
-
-    def extra_repr(self) -> str:
-        """Return the axis."""
-        return f"dim={self.dim}"
-
-
-class Softmax(_AlongAxis):
-    r"""y_i = e^(x_i) / Σ_j e^(x_j) along one axis.
-
-    Arguments:
-        dim: the axis, the last by default.
-
-    Backward: ∂y_i/∂x_j = y_i (δ_ij - y_j), so dx_j = y_j (dy_j - Σ_i y_i dy_i).
-
-    Saved: y.
-
-    >>> Softmax()(np.zeros((1, 4))).tolist()
-    [[0.25, 0.25, 0.25, 0.25]]
-    """
-
-    kernel = "softmax"
-
-
-class LogSoftmax(_AlongAxis):
-    r"""y_i = x_i - log Σ_j e^(x_j) along one axis.
-
-    Arguments:
-        dim: the axis, the last by default.
-
-    Backward: ∂y_i/∂x_j = δ_ij - e^(y_j), so dx_j = dy_j - e^(y_j) Σ_i dy_i.
-
-    Saved: y.
-
-    >>> LogSoftmax()(np.zeros((1, 4))).round(4).tolist()
-    [[-1.3863, -1.3863, -1.3863, -1.3863]]
-    """
-
-    kernel = "log_softmax"

@@ -18,6 +18,7 @@ class Dropout(Module):
 
     Arguments:
         p: probability of a zero, in [0, 1].
+        inplace: PyTorch's, without effect.
         rng: generator or seed from which this layer's seed is drawn.
 
     Shape:
@@ -31,11 +32,11 @@ class Dropout(Module):
     [2.0, 2.0, 2.0, 0.0, 2.0, 0.0, 2.0, 0.0]
     """
 
-    def __init__(self, p: float = 0.5, *, rng: np.random.Generator | int | None = None) -> None:
+    def __init__(self, p: float = 0.5, inplace: bool = False, *, rng: np.random.Generator | int | None = None) -> None:
         super().__init__()
         if not 0 <= p <= 1:
             raise ValueError(f"{type(self).__name__}: want a probability p in [0, 1], got {p}")
-        self.p = p
+        self.p, self.inplace = p, inplace
         self.seed = int(generator(rng).integers(2**63))
         self.step = 0
 
@@ -76,6 +77,7 @@ class Dropout2d(Dropout):
 
     Arguments:
         p: probability of a zero, in [0, 1].
+        inplace: PyTorch's, without effect.
         rng: generator or seed from which this layer's seed is drawn.
 
     Shape:
