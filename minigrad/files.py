@@ -24,16 +24,34 @@ NO_FSYNC = {
 
 
 def user_cache() -> Path:
-    """Return this user's cache folder of minigrad: `MINIGRAD_CACHE`, or a place that the system's customs say."""
+    """Return this user's cache folder of minigrad: `MINIGRAD_CACHE`, or a place that the system's customs say.
+
+    Raises:
+        OSError: that is in the home folder, and none is known, as for an unknown user in a container.
+    """
     if os.environ.get("MINIGRAD_CACHE"):
-        return Path(os.environ["MINIGRAD_CACHE"]).expanduser()
+        return expand(os.environ["MINIGRAD_CACHE"])
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
     elif sys.platform == "darwin":
         base = "~/Library/Caches"
     else:
         base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "minigrad"
+    return expand(base) / "minigrad"
+
+
+def expand(path: str | os.PathLike[str]) -> Path:
+    """Return a path with the home folder for a `~` or `~user` at its beginning.
+
+    Raises:
+        OSError: no home folder is known.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise OSError(
+            errno.ENOENT, "no home folder is known for it (HOME is not set, or no such user)", str(path)
+        ) from None
 
 
 @contextmanager

@@ -46,8 +46,30 @@ def _threads_are_counted_anew() -> None:
 @pytest.fixture
 def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Where compiled kernels are kept during a test that wants none at its start."""
-    cache_directory = import_module("minigrad.kernels.jit._jit").cache_directory
+    jit = import_module("minigrad.kernels.jit._jit")
     monkeypatch.setenv("MINIGRAD_CACHE", str(tmp_path / "cache"))
-    cache_directory.cache_clear()
+    jit.cache_directory.cache_clear()
+    jit._warn.cache_clear()
     yield tmp_path / "cache"
-    cache_directory.cache_clear()
+    jit.cache_directory.cache_clear()
+
+
+@pytest.fixture
+def homeless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user without a home folder, as an unknown one in a container is."""
+
+    def unknown(*arguments: object) -> None:
+        raise KeyError
+
+    for name in (
+        "HOME",
+        "USERPROFILE",
+        "HOMEPATH",
+        "MINIGRAD_CACHE",
+        "MINIGRAD_DATA",
+        "XDG_CACHE_HOME",
+        "LOCALAPPDATA",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    if os.name == "posix":
+        monkeypatch.setattr("pwd.getpwuid", unknown)

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
@@ -49,6 +50,17 @@ def test_info(toy, tmp_path, capsys):
     assert facts["toy"] == str(tmp_path / "data")
     assert {"python", "system", "processor", "instructions", "BLAS", "this process may use"} <= facts.keys()
     assert all(facts.values())
+
+
+@pytest.mark.filterwarnings("ignore:cannot use ~/.cache")  # for kernels
+def test_info_without_a_home(toy, capsys, homeless):
+    if kernels.backend() == "jit":
+        cache_directory = import_module("minigrad.kernels.jit._jit").cache_directory
+        cache_directory.cache_clear()
+    assert main(["info"]) == 0
+    assert said(capsys)["cache"].startswith("none: ~/.cache: no home folder is known")
+    if kernels.backend() == "jit":
+        cache_directory.cache_clear()
 
 
 def test_info_without_numba():

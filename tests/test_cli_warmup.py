@@ -54,6 +54,13 @@ def test_where_nothing_can_be_kept(monkeypatch, capsys):
 
 
 @needs_engine
+def test_a_cache_that_can_only_be_read_is_told_before(monkeypatch, capsys, empty_cache):
+    monkeypatch.setattr("os.access", lambda path, mode: mode != os.W_OK)
+    assert main(["warmup"]) == 1
+    assert re.search(r"could not be kept: \S+kernels-\w+ can only be read\n", one_line(capsys.readouterr().err))
+
+
+@needs_engine
 def test_the_tasks_use_every_layer_loss_and_optimizer():
     from minigrad.engine.lowering import _LOWERINGS
 
@@ -143,5 +150,5 @@ def test_a_cache_that_cannot_be_written_is_one_line(tmp_path):
     )
     assert done.returncode == 0
     line = one_line(done.stderr)
-    assert line.startswith(f"minigrad gradcheck: cannot write into {tmp_path / 'file'}")
+    assert line.startswith(f"minigrad gradcheck: cannot use {tmp_path / 'file'}")
     assert "each process compiles its kernels anew" in line

@@ -99,6 +99,31 @@ def test_the_cache_of_the_user(toy, contents, tmp_path, monkeypatch):
     assert data.where("toy")[0][0].folder == tmp_path / ".cache" / "minigrad" / "data" / "toy"
 
 
+def test_without_a_home_there_is_no_cache_and_all_else_goes_on(toy, contents, tmp_path, homeless):
+    (place, found), *_ = data.where("toy")
+    assert str(place).startswith("~/.cache (the cache: no home folder is known")
+    assert not found
+    with pytest.raises(DatasetError, match=r"toy was not found[\s\S]*the cache: no home folder is known"):
+        data.load("toy", tmp_path)
+    with pytest.raises(FileNotFoundError, match="no home folder is known"):
+        data.fetch("toy")
+    assert len(data.load("toy", put(tmp_path / "here", contents))[0]) == 5
+
+
+@pytest.mark.skipif(os.name != "posix", reason="homes of others")
+def test_the_home_of_nobody(toy, monkeypatch):
+    path = "~nosuchuser/x"
+    message = "~nosuchuser/x: no home folder is known for it"
+    for call in (lambda: data.where("toy", path), lambda: data.load("toy", path), lambda: data.verify(path)):
+        with pytest.raises(DatasetError, match=message):
+            call()
+    with pytest.raises(FileNotFoundError, match="no home folder is known for it"):
+        data.fetch("toy", path)
+    monkeypatch.setenv("MINIGRAD_DATA", path)
+    with pytest.raises(DatasetError, match=message):
+        data.find("toy")
+
+
 @pytest.mark.parametrize("zipped", [False, True])
 def test_load(toy, contents, tmp_path, zipped):
     train, test = data.load("toy", put(tmp_path / "here", contents, zipped))

@@ -49,6 +49,13 @@ def test_only_posix_folders_are_synced(
     assert (tmp_path / "notes.txt").read_text() == "whole"
 
 
+def test_without_a_home_there_is_no_cache(homeless: None) -> None:
+    with pytest.raises(FileNotFoundError, match=r"no home folder is known .*'~/.cache'"):
+        files.user_cache()
+    with pytest.raises(FileNotFoundError, match=r"no home folder is known .*'~nosuchuser/x'"):
+        files.expand("~nosuchuser/x")
+
+
 def write(path: Path) -> None:
     with files.atomic_path(path) as temporary:
         temporary.write_text("new")

@@ -1,6 +1,9 @@
 """The decorator of compiled kernels: what it keeps on disk."""
 
+import errno
+import os
 import shutil
+import stat
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,9 @@ from tests.backend import needs_engine
 numba = pytest.importorskip("numba", reason="Numba is not installed")
 _jit = import_module("minigrad.kernels.jit._jit")
 _math = import_module("minigrad.kernels.jit._math")
+
+
+posix = pytest.mark.skipif(os.name != "posix", reason="owners and modes of POSIX")
 
 
 def sigmoid(x: np.ndarray, y: np.ndarray) -> None:
@@ -58,20 +64,108 @@ def test_a_damaged_cache_is_written_anew(folder: Path) -> None:
     assert [hits_of_a_new_process(), hits_of_a_new_process()] == [0, 1]
 
 
-def test_a_cache_that_cannot_be_written_keeps_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*arguments: object) -> None:
-        raise PermissionError("read-only")
+def test_a_cache_that_can_only_be_read_is_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in the image of a container. What is compiled beyond it is kept nowhere, which is said once."""
 
+    def refuse(*arguments: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    hits_of_a_new_process()
     monkeypatch.setattr(_jit, "atomic_path", refuse)
-    assert [hits_of_a_new_process(), hits_of_a_new_process()] == [0, 0]
+    assert hits_of_a_new_process() == 1
+    with pytest.warns(UserWarning, match=r"cannot write into .*/kernels-\w+ \(Read-only.*MINIGRAD_CACHE") as warnings:
+        assert [hits_of_a_new_process(np.float32), hits_of_a_new_process(np.float32)] == [0, 0]
+    assert len(warnings) == 1
+
+
+def test_a_cache_that_is_removed_meanwhile_is_made_anew(folder: Path) -> None:
+    hits_of_a_new_process()
+    shutil.rmtree(folder)
+    assert [hits_of_a_new_process(), hits_of_a_new_process()] == [0, 1]
 
 
 def test_without_a_place_to_keep_them_kernels_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder.write_text("not a folder")
-    with pytest.warns(UserWarning, match="cannot write into .*MINIGRAD_CACHE") as warnings:
+    with pytest.warns(UserWarning, match="cannot use .* for compiled kernels: .*MINIGRAD_CACHE") as warnings:
         assert [hits_of_a_new_process(), hits_of_a_new_process()] == [0, 0]
     assert len(warnings) == 1
     assert _jit.cache_directory() is None
+
+
+def test_without_a_home_kernels_run(folder: Path, homeless: None) -> None:
+    with pytest.warns(
+        UserWarning, match="cannot use ~/.cache for compiled kernels: no home folder is known"
+    ) as warnings:
+        assert [hits_of_a_new_process(), hits_of_a_new_process()] == [0, 0]
+    assert len(warnings) == 1
+
+
+# --------------------------------------------------------------------------------- pickles that others may have written
+
+
+@pytest.mark.parametrize(
+    ("owner", "mode", "is_ours"),
+    [
+        (1000, 0o700, True),
+        (1000, 0o755, True),  # as older versions made it
+        (0, 0o755, True),  # made by root, when an image was built
+        (1000, 0o775, False),
+        (1000, 0o757, False),
+        (1000, 0o1777, False),
+        (0, 0o777, False),
+        (1001, 0o700, False),
+        (1001, 0o755, False),
+    ],
+)
+def test_what_nobody_else_may_write_is_ours(
+    owner: int, mode: int, is_ours: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000, raising=False)
+    assert _jit._is_ours(os.stat_result((mode, 0, 0, 1, owner, owner, 0, 0, 0, 0))) == is_ours
+
+
+def test_windows_keeps_users_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "geteuid", raising=False)
+    assert _jit._is_ours(os.stat_result((0o777, 0, 0, 1, 0, 0, 0, 0, 0, 0)))
+
+
+@posix
+def test_nobody_else_can_read_or_write_what_is_made(folder: Path) -> None:
+    before = os.umask(0)
+    try:
+        hits_of_a_new_process()
+    finally:
+        os.umask(before)
+    (path,) = folder.rglob("*.nbc")
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+
+
+@posix
+@pytest.mark.parametrize("mode", [0o775, 0o757, 0o777])
+def test_a_folder_that_others_may_write_to_is_not_read(folder: Path, mode: int) -> None:
+    hits_of_a_new_process()
+    (made,) = folder.iterdir()
+    made.chmod(mode)
+    _jit.cache_directory.cache_clear()
+    with pytest.warns(UserWarning, match=r"kernels-\w+ is not read, since others may write to it .*chmod go-w") as told:
+        assert [hits_of_a_new_process(), hits_of_a_new_process()] == [0, 0]
+    assert len(told) == 1
+    made.chmod(0o755)
+    _jit.cache_directory.cache_clear()
+    assert hits_of_a_new_process() == 1
+
+
+@posix
+def test_a_file_that_others_may_write_to_is_not_read_but_replaced(folder: Path) -> None:
+    hits_of_a_new_process()
+    (path,) = folder.rglob("*.nbc")
+    path.chmod(0o666)
+    with pytest.warns(UserWarning, match=r"some files in .*kernels-\w+ are not read") as told:
+        assert hits_of_a_new_process() == 0
+    assert len(told) == 1
+    assert hits_of_a_new_process() == 1
+    assert stat.S_IMODE(path.stat().st_mode) & 0o022 == 0
 
 
 @needs_engine

@@ -104,7 +104,10 @@ def threads() -> dict[str, str]:
 def kernel_cache() -> dict[str, str]:
     """Return which kernels run, and where compiled ones are kept. Without Numba there are none."""
     in_use = {"jit": "jit (compiled by Numba)", "reference": "reference (NumPy)"}[kernels.backend()]
-    lines = {"in use": in_use, "cache": f"{user_cache()}, {_content(user_cache().glob('kernels-*'))}"}
+    try:
+        lines = {"in use": in_use, "cache": f"{user_cache()}, {_content(user_cache().glob('kernels-*'))}"}
+    except OSError as error:  # no home folder, or no permission
+        lines = {"in use": in_use, "cache": f"none: {error.filename}: {error.strerror}"}
     if kernels.backend() == "jit":
         from minigrad.kernels.jit._jit import cache_directory
 

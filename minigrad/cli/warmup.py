@@ -1,6 +1,7 @@
 """`minigrad warmup`: compiling all kernels before they are needed."""
 
 import argparse
+import os
 import signal
 import sys
 from time import perf_counter
@@ -38,8 +39,11 @@ def run(args: argparse.Namespace) -> int:
         raise CommandError(f"there is nothing to compile: {engine.why_nothing()}")
     from minigrad.kernels.jit._jit import cache_directory
 
-    if cache_directory() is None:  # which has been said
+    directory = cache_directory()
+    if directory is None:  # why has been said
         raise CommandError("what is compiled could not be kept")
+    if not os.access(directory, os.W_OK):
+        raise CommandError(f"what is compiled could not be kept: {directory} can only be read")
     from rich.console import Console
     from rich.progress import Progress
 

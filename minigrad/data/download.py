@@ -6,7 +6,7 @@ from minigrad.data.catalog import File, Source, source
 from minigrad.data.errors import DatasetError
 from minigrad.data.idx import uncompress
 from minigrad.data.store import FilePath, cache_folder, check_content, read_verified
-from minigrad.files import atomic_path
+from minigrad.files import atomic_path, expand
 
 SECONDS_TO_CONNECT, SECONDS_TO_ANSWER = 10, 60
 
@@ -20,10 +20,10 @@ def fetch(name: str, folder: FilePath | None = None) -> Path:
 
     Raises:
         DatasetError: if no mirror gives one of the files, with what each mirror answered. Nothing incomplete remains.
-        OSError: if the folder cannot be written.
+        OSError: if the folder cannot be written, or is in a home folder that is not known.
     """
     wanted = source(name)
-    folder = cache_folder(wanted) if folder is None else Path(folder).expanduser()
+    folder = cache_folder(wanted) if folder is None else expand(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for file in wanted.files:
         if not _is_there(wanted, folder, file):

@@ -8,7 +8,7 @@ from pathlib import Path
 from minigrad.data.catalog import CATALOG, File, Source, source
 from minigrad.data.errors import DatasetError
 from minigrad.data.idx import uncompress
-from minigrad.files import user_cache
+from minigrad.files import expand, user_cache
 
 FilePath = str | os.PathLike[str]
 VARIABLE = "MINIGRAD_DATA"
@@ -70,7 +70,7 @@ def verify(name_or_folder: FilePath) -> list[FileCheck]:
         if folder is None:
             raise DatasetError(not_found(wanted))
         return _check_all(wanted, folder)
-    folder = Path(name_or_folder).expanduser()
+    folder = _expand(name_or_folder)
     if not folder.is_dir():
         raise DatasetError(f"{folder}: neither a folder nor one of the data sets {', '.join(CATALOG)}")
     return max(
@@ -79,7 +79,7 @@ def verify(name_or_folder: FilePath) -> list[FileCheck]:
 
 
 def cache_folder(wanted: Source) -> Path:
-    """Return where downloaded files of a data set are kept."""
+    """Return where downloaded files of a data set are kept. Raises OSError where no home folder is known."""
     return user_cache() / "data" / wanted.name
 
 
@@ -90,12 +90,22 @@ def places(wanted: Source, root: FilePath | None = None) -> list[Place]:
         Place(folder, origin)
         for base, origin in bases
         if base
-        for folder in (Path(base).expanduser(), Path(base).expanduser() / wanted.name)
+        for folder in (_expand(base), _expand(base) / wanted.name)
     ]
-    result.append(Place(cache_folder(wanted), "the cache"))
+    try:
+        result.append(Place(cache_folder(wanted), "the cache"))
+    except OSError as error:
+        result.append(Place(Path(error.filename), f"the cache: {error.strerror}"))
     if wanted.debian_folder:
         result.append(Place(Path(wanted.debian_folder), f"Debian's package {wanted.debian_package}"))
     return result
+
+
+def _expand(path: FilePath) -> Path:
+    try:
+        return expand(path)
+    except OSError as error:
+        raise DatasetError(f"{path}: {error.strerror}") from None
 
 
 def why_not(wanted: Source, place: Place) -> str:
