@@ -57,9 +57,9 @@ def _acquire(path: Path) -> int:
             with os.fdopen(descriptor, "rb") as file:
                 who = _who(file.read())
             raise InUseError(f"{path.parent} is in use: {who} writes there. Wait for its end, or name another folder")
-        # Between our opening it and locking it, the run before may have ended and removed it.
-        if path.exists() and os.path.samestat(os.fstat(descriptor), path.stat()):
-            break
+        with suppress(FileNotFoundError):  # the run before may have ended, and removed it, since we opened it
+            if os.path.samestat(os.fstat(descriptor), path.stat()):
+                break
         os.close(descriptor)
     os.ftruncate(descriptor, 0)
     since = datetime.now().astimezone().isoformat(timespec="seconds")

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -205,26 +205,24 @@ def test_an_error_lets_the_folder_go(tmp_path: Path) -> None:
 
 def test_never_two_at_a_time(tmp_path: Path) -> None:
     """Also where one ends, and removes the file, while the next has opened it."""
-    inside, most, entered = 0, 0, 0
+    inside, most, entered = 0, 0, [0] * 4
 
-    def some() -> None:
-        nonlocal inside, most, entered
-        for _ in range(200):
-            try:
-                with writing_to(tmp_path):
-                    inside += 1
-                    most, entered = max(most, inside), entered + 1
-                    inside -= 1
-            except InUseError:
-                pass
+    def some(number: int) -> None:
+        nonlocal inside, most
+        while entered[number] < 50:
+            with suppress(InUseError), writing_to(tmp_path):
+                inside += 1
+                most = max(most, inside)
+                entered[number] += 1
+                inside -= 1
 
-    threads = [threading.Thread(target=some) for _ in range(4)]
+    threads = [threading.Thread(target=some, args=(number,)) for number in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert most == 1
-    assert entered >= 200
+    assert entered == [50] * 4
     assert names(tmp_path) == []
 
 
