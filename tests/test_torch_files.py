@@ -1,5 +1,6 @@
 """PyTorch's files read and written without PyTorch, beside PyTorch itself; and what must not be read."""
 
+import errno
 import io
 import os
 import pickle
@@ -370,6 +371,16 @@ def test_other_files(tmp_path: Path) -> None:
         archive.writestr("readme.txt", "")
     with pytest.raises(StateFileError, match=r"want a file of torch\.save"):
         load_torch(tmp_path / "other.zip")
+
+
+def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def deny(path: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    (tmp_path / "x.pth").touch()
+    monkeypatch.setattr("minigrad.io.torch_file.FileIO", deny)
+    with pytest.raises(StateFileError, match=r"x\.pth: cannot be read: Permission denied"):
+        load_torch(tmp_path / "x.pth")
 
 
 def test_torch_is_not_imported(tmp_path: Path) -> None:

@@ -60,7 +60,11 @@ def load_torch(path: FilePath) -> Any:
     if path.suffix == ".safetensors":
         return load_state(path)
     try:
-        with _Bounded(path) as file:
+        file = _Bounded(path)
+    except OSError as error:
+        raise StateFileError(f"{path}: cannot be read: {error.strerror or error}") from error
+    try:
+        with file:
             return _read(file)
     except RefusedError as error:
         raise StateFileError(f"{path}: {error}") from None
