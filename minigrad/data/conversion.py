@@ -61,7 +61,8 @@ def is_frame(value: object) -> bool:
 
 def is_bare(value: object) -> bool:
     """Return whether it is one array of numbers (of any library), and no data set."""
-    return isinstance(value, np.ndarray) or is_sparse(value) or hasattr(value, "__array__") or is_frame(value)
+    is_array = hasattr(value, "__array__") or is_sparse(value) or is_frame(value)
+    return is_array and not isinstance(value, np.generic)
 
 
 def _plain(what: str, value: Any) -> Array:

@@ -45,7 +45,7 @@ def nll(b: Lowering, loss: nn.NLLLoss, x: Memory, target: Memory) -> tuple[Memor
     weight = loss._class_weight(C, x.dtype)
     losses, weights = b.buffer((M,), x.dtype, "losses"), b.buffer((M,), x.dtype, "weights")
     b.emit("nll_forward", cut(rows), cut(index), weight, loss.ignore_index, cut(losses), cut(weights), work=M)
-    b.check(target, C, f"{type(loss).__name__}: want class indices in [0, {C})", loss.ignore_index)
+    b.check(target, C, loss.wants(C), loss.ignore_index, loss.remedy(C))
 
     def gradient(dlosses: Memory) -> Memory:
         dx = b.like(rows, "dx")
@@ -74,7 +74,7 @@ def cross_entropy(b: Lowering, loss: nn.CrossEntropyLoss, x: Memory, target: Mem
         kernel, options = "cross_entropy", [weight, smoothing, loss.ignore_index]
         results = cut(log_sum), cut(losses), cut(weights)
         b.emit(f"{kernel}_forward", cut(rows), wanted, *options, *results, work=work)
-        b.check(target, C, f"{type(loss).__name__}: want class indices in [0, {C})", loss.ignore_index)
+        b.check(target, C, loss.wants(C), loss.ignore_index, loss.remedy(C))
 
     def gradient(dlosses: Memory) -> Memory:
         dx = b.like(rows, "dx")

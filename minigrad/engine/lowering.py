@@ -72,6 +72,7 @@ class Check(NamedTuple):
     end: int
     message: str
     ignored: int | None
+    remedy: str
 
     def __call__(self, index: Array) -> None:
         """Raise the error that a layer or loss would raise."""
@@ -79,7 +80,7 @@ class Check(NamedTuple):
         if index.size and np.maximum.reduce(index.view(np.uint64), axis=None) >= self.end:
             kept = index if self.ignored is None else index[index != self.ignored]
             if kept.size and (kept.min() < 0 or kept.max() >= self.end):
-                raise ValueError(f"{self.message}, got {kept.min()} to {kept.max()}")
+                raise ValueError(f"{self.message}, got {kept.min()} to {kept.max()}{self.remedy}")
 
 
 class Options:
@@ -153,10 +154,10 @@ class Lowering(Builder):
         self._with_gradient: set[int] = set()
         self._counters: dict[int, Cell] = {}
 
-    def check(self, index: Memory, end: int, message: str, ignored: int | None = None) -> None:
+    def check(self, index: Memory, end: int, message: str, ignored: int | None = None, remedy: str = "") -> None:
         """Let a batch be refused whose indices are not below `end`, or `ignored`."""
         if isinstance(index, (Buffer, Slot)):
-            self.checks.append(Check(index.name, end, message, ignored))
+            self.checks.append(Check(index.name, end, message, ignored, remedy))
 
     def counter(self, owner: Any, name: str) -> Cell:
         """Return the cell of an integer attribute, the same one at each call, which is written back after each run."""

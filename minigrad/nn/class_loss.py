@@ -14,6 +14,8 @@ from minigrad.nn.rows import from_rows, to_rows
 class _PerClass(Loss):
     """A loss of rows of class scores (N, C, *) against class indices (N, *)."""
 
+    targets = "classes"
+
     def __init__(self, weight: npt.ArrayLike | None = None, ignore_index: int = -100, reduction: str = "mean") -> None:
         super().__init__(reduction)
         self.weight = None if weight is None else np.asarray(weight)
@@ -50,8 +52,19 @@ class _PerClass(Loss):
         if index.min() < 0 or index.max() >= C:
             kept = index[index != self.ignore_index]
             if kept.size and (kept.min() < 0 or kept.max() >= C):
-                raise self._error(f"want class indices in [0, {C}), got {kept.min()} to {kept.max()}")
+                raise ValueError(f"{self.wants(C)}, got {kept.min()} to {kept.max()}{self.remedy(C)}")
         return index
+
+    def wants(self, C: int) -> str:
+        """Return what the loss wants of targets, for errors."""
+        return f"{type(self).__name__}: want class indices in [0, {C})"
+
+    @staticmethod
+    def remedy(C: int) -> str:
+        """Return what to do about other targets, for errors."""
+        if C == 1:
+            return ": for one output take BCEWithLogitsLoss, for more classes more outputs"
+        return ": classes, y = np.unique(y, return_inverse=True) numbers labels so"
 
 
 class NLLLoss(_PerClass):

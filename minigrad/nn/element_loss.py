@@ -14,6 +14,7 @@ class _PerElement(Loss):
     """A loss of single elements against a target of the same shape. A class names its kernels and arguments."""
 
     kernel: str
+    targets = "values"
 
     def _arguments(self, x: Array) -> tuple[Any, ...]:
         return ()

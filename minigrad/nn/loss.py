@@ -3,7 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, NamedTuple, final
+from typing import Any, ClassVar, Literal, NamedTuple, final
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +44,9 @@ class Loss(ABC):
     Arguments:
         reduction: "mean", "sum" or "none".
     """
+
+    targets: ClassVar[Literal["any", "classes", "values"]] = "any"
+    """What a Trainer makes of targets: integers that number classes, floats of the outputs' shape, or nothing."""
 
     def __init__(self, reduction: str = "mean") -> None:
         if reduction not in ("mean", "sum", "none"):

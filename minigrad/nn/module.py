@@ -40,6 +40,9 @@ class Module(ABC):
     optional_state: ClassVar[tuple[str, ...]] = ()
     """Names of buffers that a state may lack."""
 
+    takes_integers: ClassVar[bool] = False
+    """Whether integers in x stay integers for the model's sake: what a Trainer gets is made floats otherwise."""
+
     def __init__(self) -> None:
         self.training = True
         self._saved = SavedStack()

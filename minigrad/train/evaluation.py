@@ -7,9 +7,11 @@ import numpy as np
 
 from minigrad import engine
 from minigrad.data import Loader
+from minigrad.data.arrays import holds_arrays
 from minigrad.engine.trial import evaluate
 from minigrad.nn import Loss, Module, no_grad
 from minigrad.nn.parameter import Array
+from minigrad.train.form import Form
 from minigrad.train.metrics import Means, Metrics
 
 
@@ -34,6 +36,24 @@ def measure(
 
 
 def apply(model: Module, batches: Loader, compiled: bool = True) -> Array:
-    """Return the outputs for all samples."""
+    """Return the outputs for all samples, in numbers that the model takes.
+
+    Raises:
+        ValueError: if the data are one sample.
+    """
+    form, data = Form(model, None), batches.data
+    one = data.x if holds_arrays(data) else None
+    if one is not None and one.ndim == 1 and form.takes_one(one):
+        raise _is_one_sample(one)
+    batches = form.of(batches)
     outputs_of = forward(model, batches, compiled)
-    return np.concatenate([outputs_of(x) for x, _ in batches])
+    try:
+        return np.concatenate([outputs_of(x) for x, _ in batches])
+    except ValueError:
+        if one is not None and form.takes_one(one):
+            raise _is_one_sample(one) from None
+        raise
+
+
+def _is_one_sample(x: Array) -> ValueError:
+    return ValueError(f"predict: got one sample of shape {x.shape}, want samples (N, *): give x[None]")

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from minigrad import engine
-from minigrad.data import ArrayDataset, Loader, Preparation
+from minigrad.data import Loader, Preparation
+from minigrad.data.arrays import holds_arrays
 from minigrad.nn.parameter import Array
 from minigrad.optim import LRScheduler, ReduceLROnPlateau
 from minigrad.train.callbacks import Callback, LRSchedule
@@ -114,7 +115,7 @@ class CompiledSteps:
             active: what acts in its course.
         """
         trainer, schedule = self._trainer, None
-        is_native = type(batches) is Loader and isinstance(batches.data, ArrayDataset)
+        is_native = type(batches) is Loader and holds_arrays(batches.data)
         schedules = _schedules(overridden(trainer.callbacks, "on_step_end"))
         self._is_single = not is_native or schedules is None or len(schedules) > 1
         if not self._is_single:
@@ -141,7 +142,7 @@ class CompiledSteps:
     def _arrays(self, batches: Loader) -> tuple[Array, Array]:
         """Return samples and targets. Integers become what programs take as indices, once and not in each call."""
         if self._data is None or self._data[0] is not batches:
-            assert isinstance(batches.data, ArrayDataset)
+            assert holds_arrays(batches.data)
             x, y = batches.data.x, batches.data.y
             x = x.astype(np.int64, copy=False) if x.dtype.kind in "iu" and x.dtype != np.uint8 else x
             self._data = batches, x, y.astype(np.int64, copy=False) if y.dtype.kind in "iu" else y

@@ -7,20 +7,21 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from time import perf_counter
 
-import numpy as np
-
-from minigrad.data import Loader
+from minigrad.data import Loader, Preparation
+from minigrad.data.conversion import is_bare
 from minigrad.engine.trial import evaluate, in_training
 from minigrad.kernels.compiling import listening
 from minigrad.nn import Loss, Module
 from minigrad.nn.parameter import Array
+from minigrad.numbers import whole
 from minigrad.optim import Optimizer
 from minigrad.train.alone import alone
-from minigrad.train.batches import Data, evaluation_batches, training_batches, validation_batches
+from minigrad.train.batches import Data, X, evaluation_batches, refuse_arrays, samples_of, training_batches
 from minigrad.train.callbacks import Callback
 from minigrad.train.checkpoint import read_checkpoint
 from minigrad.train.errors import Terminated, TrainingError
 from minigrad.train.evaluation import apply, measure
+from minigrad.train.form import Form
 from minigrad.train.history import History
 from minigrad.train.metrics import Means, Metrics, is_counted, named, resolve
 from minigrad.train.origin import Settings, fingerprint, note_start, require_same_data
@@ -91,6 +92,7 @@ class Trainer:
         self.columns: list[str] = []
         self.means = Means(loss, metrics)
         self.batches: Loader
+        self._prepared = Preparation()
         self.is_resumed = False
         self.resumed_order: dict[str, int] = {}
         self.settings_at_starts: list[Settings] = []
@@ -131,9 +133,10 @@ class Trainer:
         ends the process at once.
 
         Arguments:
-            train: an ArrayDataset, a pair of arrays (x, y), any indexable data set, or a Loader that brings its own
-                batch size, order and normalisation. Data sets are shuffled in each epoch; a last batch of one
-                sample, on which BatchNorm cannot train, is left out.
+            train: a pair (x, y) of arrays, lists or frames, an ArrayDataset, any indexable data set, or a Loader that
+                brings its own batch size, order and normalisation. Data sets are shuffled in each epoch; a last batch
+                of one sample, on which BatchNorm cannot train, is left out. Numbers of any kind become what model and
+                loss take (see `minigrad.train.form.Form`), but bytes are divided by 255.
             validation: the same, evaluated after every epoch.
             epochs: how many, at least 1.
             batch_size: samples in a step.
@@ -144,11 +147,16 @@ class Trainer:
             TrainingError: a checkpoint folder cannot be written, the data are not those of the resumed run, or another
                 thread's fit trains the same model or optimizer.
             ValueError: arguments, or data, that do not fit.
+            TypeError: arguments, or data, of the wrong kind.
         """
-        if epochs < 1:
-            raise ValueError(f"fit: want at least 1 epoch, got {epochs}")
-        batches = training_batches(train, batch_size, seed, len(self.history))
-        checks = None if validation is None else validation_batches(validation, batches)
+        refuse_arrays("fit", train, validation, "fit((X, y))")
+        epochs, batch_size = whole("fit", "epochs", epochs, 1), whole("fit", "batch_size", batch_size, 1)
+        form, given = Form(self.model, self.loss), training_batches(train, batch_size, seed, len(self.history))
+        batches, checks = form.of(given), None
+        if validation is not None:
+            refuse_arrays("validation data", validation)
+            prepared = batches.preparation.fixed
+            checks = form.of(evaluation_batches(validation, 1000, prepared, "validation data"))
         with alone(self, self.model, self.optimizer), ExitStack() as ends:
             try:
                 self._reporter = reporter(self.progress)
@@ -159,6 +167,7 @@ class Trainer:
                 steps = make_steps(self, batches.batch_size)
                 while self.epoch < self.last_epoch and not self.history.stopped:
                     self._run_epoch(steps, batches, checks)
+                    given.epoch = batches.epoch
             except KeyboardInterrupt as ending:
                 self.history.stopped = "terminated" if isinstance(ending, Terminated) else "interrupted"
             except BaseException:
@@ -179,6 +188,7 @@ class Trainer:
             note_start(self)
         self.fingerprints = data
         self.batches, self.steps, self.history.stopped = batches, len(batches), None
+        self._prepared = batches.preparation.fixed
         self.epoch, self.last_epoch = len(self.history), self.epochs_before_fit + epochs
 
     def _find_columns(self, batches: Loader, has_validation: bool) -> list[str]:
@@ -260,20 +270,31 @@ class Trainer:
         """Return the mean loss and metrics in evaluation mode.
 
         Arguments:
-            data: as `train` of `fit`.
+            data: as `train` of `fit`. Of a Loader all samples count, whatever its `shuffle` and `drop_last`.
             batch_size: samples at a time; it does not change the result beyond rounding.
-        """
-        return measure(self.model, self.loss, self.metrics, evaluation_batches(data, batch_size), self.compiled)
 
-    def predict(self, x: Array | Loader, batch_size: int = 1000) -> Array:
-        """Return the model's outputs in evaluation mode.
+        Raises:
+            ValueError: for data without a Loader after a fit whose Loader normalised.
+        """
+        refuse_arrays("evaluate", data, example="evaluate((X, y))")
+        batches = evaluation_batches(data, whole("evaluate", "batch_size", batch_size, 1), self._prepared)
+        return measure(self.model, self.loss, self.metrics, Form(self.model, self.loss).of(batches), self.compiled)
+
+    def predict(self, x: X, batch_size: int = 1000) -> Array:
+        """Return the model's outputs in evaluation mode, a row for each sample, in the data's order.
 
         Arguments:
-            x: samples, prepared as a Loader prepares them (uint8 becomes float32 in [0, 1]), or a Loader.
+            x: samples, as in `fit`, without labels; or data with labels, such as a Loader, whose samples are taken.
             batch_size: samples at a time.
+
+        Raises:
+            ValueError: for samples without a Loader after a fit whose Loader normalised; for one sample.
         """
-        data = x if isinstance(x, Loader) else (x, np.zeros(len(x), np.int64))
-        return apply(self.model, evaluation_batches(data, batch_size), self.compiled)
+        if is_bare(batch_size):
+            raise TypeError("predict: got labels too, want samples alone: predict(X)")
+        batch_size = whole("predict", "batch_size", batch_size, 1)
+        batches = evaluation_batches(samples_of(x), batch_size, self._prepared, "predict")
+        return apply(self.model, batches, self.compiled)
 
     @contextmanager
     def validation_weights(self) -> Iterator[None]:
