@@ -1,8 +1,10 @@
 """What killed processes leave, and two runs that write to one folder."""
 
+import copy
 import errno
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -19,7 +21,7 @@ from minigrad import locks, nn, optim
 from minigrad.cli import main
 from minigrad.files import atomic_path
 from minigrad.locks import DAY, OWNER, WRITER, InUseError, temporary_folder, writing_to
-from minigrad.train import Checkpoint, Trainer, TrainingError
+from minigrad.train import Callback, Checkpoint, Trainer, TrainingError
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="locks of POSIX")
 
@@ -226,10 +228,17 @@ def test_never_two_at_a_time(tmp_path: Path) -> None:
     assert names(tmp_path) == []
 
 
+class Copy(Callback):
+    """Copies the trainer in the middle of a fit."""
+
+    def on_epoch_end(self, trainer: Trainer, row: Any) -> None:
+        pickle.loads(pickle.dumps(copy.deepcopy(trainer.callbacks)))
+
+
 def fit(folder: Path) -> None:
     model = nn.Linear(5, 3, rng=0)
     sgd = optim.SGD(model.parameters(), lr=0.1)
-    trainer = Trainer(model, nn.MSELoss(), sgd, callbacks=[Checkpoint(folder)], progress=False, compiled=False)
+    trainer = Trainer(model, nn.MSELoss(), sgd, callbacks=[Copy(), Checkpoint(folder)], progress=False, compiled=False)
     trainer.fit((np.ones((8, 5), np.float32), np.ones((8, 3), np.float32)), epochs=1)
 
 
@@ -237,6 +246,7 @@ def test_two_trainers_with_one_checkpoint_folder(tmp_path: Path) -> None:
     with writing_to(tmp_path), pytest.raises(TrainingError, match=r"Checkpoint: .* is in use: process \d+ on host"):
         fit(tmp_path)
     assert names(tmp_path) == []
+    make_folder(tmp_path, locks._system(), 0)  # the start of a run removes it
     fit(tmp_path)
     fit(tmp_path)
     assert names(tmp_path) == ["best.safetensors", "last.safetensors"]

@@ -286,7 +286,7 @@ def test_damage_is_told_with_the_newest_checkpoint_that_is_whole(tmp_path):
         ("last", r"newest whole checkpoint is .*epoch-0004.safetensors, of epoch 4: resume from that"),
         ("epoch-0004", r"newest whole checkpoint is .*epoch-0002.safetensors, of epoch 2: resume from that"),
         ("epoch-0002", r"but the best epoch's weights are: load_state\('.*best.safetensors'\)"),
-        ("best", r"metadata\.\)$"),
+        ("best", r"metadata' of the metadata\)$"),
     ):
         damage(f"{name}.safetensors")
         with pytest.raises(TrainingError, match=rf"last.safetensors: damaged: [\s\S]*{remedy}"):

@@ -110,8 +110,8 @@ def read_state(path: FilePath) -> tuple[dict[str, Array], dict[str, str]]:
         written = metadata.pop(CHECKSUM, "none")
         if written != _checksum(arrays, metadata):
             raise StateFileError(
-                f"{path}: damaged: the content is not what was written. (If another program has changed it on purpose, "
-                f"let that drop the entry {CHECKSUM!r} of the metadata.)"
+                f"{path}: damaged: the content is not what was written "
+                f"(or another program has changed it, and kept the entry {CHECKSUM!r} of the metadata)"
             )
     return arrays, metadata
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
-import tempfile
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minigrad.files import atomic_path
+from minigrad.locks import temporary_folder
 from minigrad.nn.parameter import Array
 from minigrad.optim import EMA, LRScheduler, ReduceLROnPlateau
 from minigrad.train.errors import TrainingError
@@ -175,7 +175,7 @@ def require_writable(folder: Path, who: str) -> None:
     """Make `folder` and raise TrainingError unless files can be made in it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
+        with temporary_folder(folder):
             pass
     except OSError as error:
         raise TrainingError(f"{who}: cannot write into {folder}: {error.strerror}") from error

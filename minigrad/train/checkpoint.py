@@ -70,6 +70,10 @@ class Checkpoint(Callback):
         """Let the folder go."""
         self._during_fit.close()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy has: all but the folder, which one run has at a time."""
+        return vars(self) | {"_during_fit": ExitStack()}
+
     def on_epoch_end(self, trainer: Trainer, row: Row) -> None:
         """Write the files."""
         column = self._rule.column

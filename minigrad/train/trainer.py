@@ -257,8 +257,9 @@ class Trainer:
             path: the folder of the Checkpoint, or one of its files `epoch-....safetensors`.
 
         Raises:
-            TrainingError: there is no checkpoint, it holds the state of a callback that is not there, or the model or
-                the loss has an option that the interrupted run did not have.
+            TrainingError: there is no checkpoint, it is damaged (the message names the newest that is not), it holds
+                the state of a callback that is not there, or the model or the loss has an option that the interrupted
+                run did not have.
             ValueError: the checkpoint is of another model or optimizer.
         """
         restore(self, read_checkpoint(path))
