@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from time import perf_counter
 
-from minigrad.data import Loader, Preparation
+from minigrad.data import Loader
 from minigrad.data.conversion import is_bare
 from minigrad.engine.trial import evaluate, in_training
 from minigrad.kernels.compiling import listening
@@ -16,7 +16,7 @@ from minigrad.nn.parameter import Array
 from minigrad.numbers import whole
 from minigrad.optim import Optimizer
 from minigrad.train.alone import alone
-from minigrad.train.batches import Data, X, evaluation_batches, refuse_arrays, samples_of, training_batches
+from minigrad.train.batches import UNCHANGED, Data, X, evaluation_batches, refuse_arrays, samples_of, training_batches
 from minigrad.train.callbacks import Callback
 from minigrad.train.checkpoint import read_checkpoint
 from minigrad.train.errors import Terminated, TrainingError
@@ -92,7 +92,7 @@ class Trainer:
         self.columns: list[str] = []
         self.means = Means(loss, metrics)
         self.batches: Loader
-        self._prepared = Preparation()
+        self._prepared = UNCHANGED
         self.is_resumed = False
         self.resumed_order: dict[str, int] = {}
         self.settings_at_starts: list[Settings] = []
