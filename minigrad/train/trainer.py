@@ -164,9 +164,9 @@ class Trainer:
                 ends.enter_context(terminating())
                 self._prepare(batches, checks, epochs)
                 self._start_callbacks(ends)
-                steps = make_steps(self, batches.batch_size)
+                self._steps: EagerSteps | CompiledSteps | None = None
                 while self.epoch < self.last_epoch and not self.history.stopped:
-                    self._run_epoch(steps, batches, checks)
+                    self._run_epoch(batches, checks)
                     given.epoch = batches.epoch
             except KeyboardInterrupt as ending:
                 self.history.stopped = "terminated" if isinstance(ending, Terminated) else "interrupted"
@@ -223,13 +223,14 @@ class Trainer:
             ends.callback(callback.on_fit_end, self)
         self.is_resumed = False
 
-    def _run_epoch(self, steps: EagerSteps | CompiledSteps, batches: Loader, checks: Loader | None) -> None:
+    def _run_epoch(self, batches: Loader, checks: Loader | None) -> None:
         self.epoch, self.step, self.means = len(self.history) + 1, 0, Means(self.loss, self._resolved)
         for callback in self._active:
             callback.on_epoch_start(self)
         start = perf_counter()
+        self._steps = make_steps(self, self._steps)
         with in_training(self.model):
-            steps.run(batches, self._active)
+            self._steps.run(batches, self._active)
         own = {"epoch": self.epoch, "seconds": perf_counter() - start, "lr": self.optimizer.param_groups[0]["lr"]}
         measured = own | self.means.result() | ({} if checks is None else self._validate(checks))
         row = {name: measured[name] for name in self.columns}
