@@ -263,7 +263,14 @@ class Trainer:
                 run did not have.
             ValueError: the checkpoint is of another model or optimizer.
         """
-        restore(self, read_checkpoint(path))
+        state = read_checkpoint(path)
+        try:
+            restore(self, state)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise TrainingError(
+                f"{path}: not what a checkpoint holds: damaged (older files have no checksum), of another version, "
+                f"or a callback does not take its state: {error!r}"
+            ) from error
         self.is_resumed = True
 
     # ------------------------------------------------------------------------------------------------- evaluation
