@@ -92,6 +92,12 @@ class CompiledModel:
         self._fitting.clear()
         return Watch([self.model], ignored=("_training",))
 
+    def __getstate__(self) -> tuple[Module, int | None]:
+        return self.model, self.batch_size
+
+    def __setstate__(self, state: tuple[Module, int | None]) -> None:
+        CompiledModel.__init__(self, *state)  # a copy makes its own programs
+
     def __repr__(self) -> str:
         listings = "\n\n".join(listing(program.program, self.model) for program in self._programs)
         nothing = f"CompiledModel(batch_size={self.batch_size}), no program yet: it is made for the first batch"

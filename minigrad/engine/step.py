@@ -122,6 +122,12 @@ class CompiledStep(TrainingStep):
         floats = x.dtype if parameter is None else parameter.dtype
         return _readable(y.astype(floats, copy=False)) if y.dtype.kind in "fiub" else y
 
+    def __getstate__(self) -> tuple[Any, ...]:
+        return self.model, self.loss, self.optimizer, self.batch_size, self.clip_norm
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        CompiledStep.__init__(self, *state)  # a copy makes its own programs
+
     def __repr__(self) -> str:
         listings = "\n\n".join(map(str, self._programs))
         return listings or f"CompiledStep(batch_size={self.batch_size}), no program yet: it is made for the first batch"
