@@ -8,7 +8,7 @@ PIP := $(BIN)/$(INSTALL)
 ONE_THREAD := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
 PYTEST := python -m pytest -n auto --doctest-modules
 
-.PHONY: help demo test test-compiled test-nojit test-plain proof check format bench accuracy clean
+.PHONY: help demo test test-compiled test-nojit test-plain test-pythons package proof check format bench accuracy clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,6 +40,26 @@ test-nojit: test-compiled  ## run all tests on kernels as plain Python, whose bo
 test-plain: .venv-plain/test  ## run all tests where Numba is not installed
 	$(ONE_THREAD) $(PLAIN)/$(PYTEST) --ignore minigrad/kernels/jit --ignore minigrad/engine minigrad tests
 
+# Each Python that is found, by name or by pyenv; those that are not are said.
+PYTHONS := 3.11 3.12 3.13
+
+test-pythons:  ## import all modules with warnings as errors, and train, on every Python that is found
+	@for version in $(PYTHONS); do \
+		python=python$$version; \
+		$$python --version >/dev/null 2>&1 || python=$$(ls -d ~/.pyenv/versions/$$version.*/bin/python 2>/dev/null | tail -1); \
+		if [ -z "$$python" ]; then echo "Python $$version: not found"; continue; fi; \
+		"$$python" -m venv .venv-$$version && .venv-$$version/bin/python -m pip install --quiet . \
+		&& .venv-$$version/bin/python -W error -m tests.other_python || exit 1; \
+	done
+
+package: .venv/package  ## build sdist and wheel, check both, and collect all tests from the unpacked sdist
+	rm -rf dist build/sdist
+	$(BIN)/python -m build --outdir dist .
+	$(BIN)/python -m twine check --strict dist/*
+	$(BIN)/check-wheel-contents dist/*.whl
+	mkdir -p build/sdist && tar -xzf dist/*.tar.gz -C build/sdist --strip-components 1
+	cd build/sdist && $(CURDIR)/$(BIN)/python -m pytest --collect-only --quiet | tail -1
+
 # Each of two processors searches so long; with what follows that makes an hour.
 PROOF_MINUTES ?= 20
 
@@ -47,10 +67,11 @@ proof: .venv/test  ## search for a wrong gradient for an hour; a row for each cl
 	$(ONE_THREAD) $(BIN)/python -m tests.proof --minutes $(PROOF_MINUTES) --write
 	$(ONE_THREAD) $(BIN)/$(PYTEST) --hypothesis-profile=deep tests/test_networks.py
 
-check: .venv/dev  ## lint, formatting, types, direction of imports
+check: .venv/dev  ## lint, formatting, types (also in editors), direction of imports
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
+	$(BIN)/python -m tests.editors
 	$(BIN)/lint-imports
 
 format: .venv/dev  ## format the code
@@ -84,6 +105,10 @@ clean:  ## remove what was built
 
 .venv/bench: .venv/made setup.cfg constraints.txt
 	$(PIP) --editable ".[bench]"
+	touch $@
+
+.venv/package: .venv/test
+	$(PIP) --editable ".[package]"
 	touch $@
 
 .venv/dev: .venv/made setup.cfg constraints.txt

@@ -4,8 +4,8 @@ Every layer has a backward pass derived by hand, proven against finite differenc
 compiled by Numba when they first run.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING
 
 from minigrad.nn.recording import no_grad
 from minigrad.nn.rng import manual_seed
@@ -34,9 +34,15 @@ __all__ = [
 _OF_ENGINE = ("compile", "get_num_threads", "set_num_threads")
 
 
-def __getattr__(name: str) -> Any:
-    if name in _OF_ENGINE:
-        return getattr(import_module("minigrad.engine"), name)
-    if name in __all__:
-        return import_module(f"minigrad.{name}")
-    raise AttributeError(f"module 'minigrad' has no attribute {name!r}")
+if not TYPE_CHECKING:  # to a checker, a module with a __getattr__ has any name
+
+    def __getattr__(name: str) -> object:
+        if name in _OF_ENGINE:
+            return getattr(_import_module("minigrad.engine"), name)
+        if name in __all__:
+            return _import_module(f"minigrad.{name}")
+        raise AttributeError(f"module 'minigrad' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

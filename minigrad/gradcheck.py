@@ -15,7 +15,7 @@ Array = npt.NDArray[Any]
 Direction = dict[str, Array]
 
 STEPS = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7)
-TOLERANCE = {np.dtype(np.float64): 1e-6, np.dtype(np.float32): 5e-5}
+TOLERANCE: dict[np.dtype[Any], float] = {np.dtype(np.float64): 1e-6, np.dtype(np.float32): 5e-5}
 ROUNDINGS = 64  # in a row, each relative to the terms of a sum, are allowed to the function and to its backward
 SMOOTH = 1e-6  # largest share of the slope that its two estimates of second order, and its two sides, may differ by
 LINES = 2  # random directions over each set of arrays
@@ -25,8 +25,9 @@ MOST_ELEMENTS = 500  # of an array, that a report compares
 class Differentiable(Protocol):
     """What can be checked: a Module or a Loss."""
 
-    def vjp(self, x: Array, *arguments: Any) -> tuple[Any, Callable[[Any], Array]]:
-        """Return the output and its pullback."""
+    @property
+    def vjp(self) -> Callable[..., tuple[Any, Callable[..., Array]]]:
+        """A function of x, and of a loss's further arguments, that returns the output and its pullback."""
 
 
 class GradientError(AssertionError):

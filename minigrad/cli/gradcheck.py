@@ -32,8 +32,12 @@ The input is drawn from 1.5 N(0, 1), a loss's target from 0 to 1. A module's par
 values, and its running statistics by a forward pass: zeros and ones hide errors. If a gradient is wrong, the worst
 elements are listed, and the exit code is 1."""
 
-MODES = {"train": ("training",), "eval": ("evaluation",), "both": ("training", "evaluation")}
-DTYPES = {"float64": ("float64",), "float32": ("float32",), "both": ("float64", "float32")}
+MODES: dict[str, tuple[str, ...]] = {
+    "train": ("training",),
+    "eval": ("evaluation",),
+    "both": ("training", "evaluation"),
+}
+DTYPES: dict[str, tuple[str, ...]] = {"float64": ("float64",), "float32": ("float32",), "both": ("float64", "float32")}
 CHECKABLE = (nn.Module, nn.Loss)
 IMPORTED_AS = "__gradcheck__"  # where `python FILE.py` says "__main__"; no other module has this name
 POINTS = 5  # tried, before a function is said to have no derivative

@@ -16,7 +16,7 @@ class Recipe:
     settings: Mapping[str, Any]
 
 
-REFERENCE = {
+REFERENCE: dict[str, Any] = {
     "model": "mlp",
     "hidden": [512, 256],
     "batch_norm": True,
@@ -29,7 +29,7 @@ REFERENCE = {
     "batch_size": 64,
 }
 
-CNN = {
+CNN: dict[str, Any] = {
     "model": "cnn",
     "filters": [32, 64],
     "kernel_size": 3,
@@ -42,7 +42,13 @@ CNN = {
     "batch_size": 64,
 }
 
-ONE_CYCLE = {"optimizer": "sgd", "momentum": 0.9, "schedule": "one-cycle", "label_smoothing": 0.1, "augment": True}
+ONE_CYCLE: dict[str, Any] = {
+    "optimizer": "sgd",
+    "momentum": 0.9,
+    "schedule": "one-cycle",
+    "label_smoothing": 0.1,
+    "augment": True,
+}
 
 RECIPES = {
     "reference": Recipe(

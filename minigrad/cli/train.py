@@ -31,7 +31,7 @@ OPTIMIZERS: dict[str, type[optim.Optimizer]] = {
     "adagrad": optim.Adagrad,
 }
 # Which models take the options of their structure.
-STRUCTURE = {
+STRUCTURE: dict[str, tuple[str, ...]] = {
     "hidden": ("mlp", "cnn"),
     "activation": ("mlp",),
     "batch_norm": ("mlp",),

@@ -56,7 +56,7 @@ class ArrayDataset:
     def __repr__(self) -> str:
         return f"ArrayDataset(x={self.x.dtype} {self.x.shape}, y={self.y.dtype} {self.y.shape})"
 
-    def subset(self, indices: Sequence[int] | Array) -> Self:
+    def subset(self, indices: Sequence[int] | Array | slice) -> Self:
         """Return the samples of these numbers, or where a mask is true, as a data set of its own (copied)."""
         part = copy.copy(self)
         object.__setattr__(part, "x", _as_rows("x", self.x[indices]))

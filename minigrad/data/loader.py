@@ -12,6 +12,7 @@ from minigrad.data.augmentation import Augmentation
 from minigrad.data.preparation import Numbers, Preparation
 from minigrad.data.samples import Columns, Samples, as_dataset, item, stack
 from minigrad.numbers import whole
+from minigrad.showing import as_call
 
 Array = npt.NDArray[Any]
 Convert = Callable[[Array, Array], tuple[Array, Array]]
@@ -54,6 +55,15 @@ class Loader:
     [[0, 1], [2, 3], [4]]
     """
 
+    data: ArrayDataset | Samples
+    batch_size: int
+    shuffle: bool
+    seed: int
+    drop_last: bool
+    columns: Columns | None
+    preparation: Preparation
+    epoch: int
+
     def __init__(
         self,
         data: ArrayDataset | tuple[npt.ArrayLike, npt.ArrayLike] | Samples,
@@ -79,6 +89,9 @@ class Loader:
             raise ValueError(f"Loader: {len(self.data)} samples fill no batch of {batch_size}, and drop_last is set")
         if holds_arrays(self.data):
             self.preparation.shape(self.data.x)
+
+    def __repr__(self) -> str:
+        return as_call(self, **vars(self.preparation))
 
     def __len__(self) -> int:
         """Return the number of batches in an epoch."""
@@ -136,16 +149,16 @@ class Loader:
         Arguments:
             convert: (x, y) -> (x, y) of any number of samples. What it need not change it returns as it is.
         """
-        before = (self.data.x, self.data.y) if holds_arrays(self.data) else _first(self.data, self.columns)
-        x, y = convert(*before)
-        if x is before[0] and y is before[1]:
-            return self
         other = copy.copy(self)
         if holds_arrays(self.data):
-            other.data = ArrayDataset(x, y, self.data.classes)
+            before, classes = (self.data.x, self.data.y), self.data.classes
+            x, y = convert(*before)
+            other.data = ArrayDataset(x, y, classes)
         else:
+            before = _first(self.data, self.columns)
+            x, y = convert(*before)
             other._convert = convert
-        return other
+        return self if x is before[0] and y is before[1] else other
 
 
 def _first(data: Samples, columns: Columns | None) -> tuple[Array, Array]:

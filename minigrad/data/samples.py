@@ -37,6 +37,9 @@ class Subset:
     ([3.0], 1)
     """
 
+    indices: Array
+    dataset: Samples
+
     def __init__(self, dataset: Samples, indices: Array | list[int]) -> None:
         self.dataset, self.indices = dataset, np.asarray(indices)
 

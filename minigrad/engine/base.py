@@ -17,6 +17,7 @@ from minigrad.data.preparation import Numbers, Preparation
 from minigrad.nn import BCEWithLogitsLoss, Loss, Module
 from minigrad.nn.parameter import Array, Parameter, for_kernels
 from minigrad.optim import LRScheduler, Optimizer
+from minigrad.showing import ShownAsCall
 
 AS_THEY_ARE = Preparation()
 NOT_IGNORED = -(2**63)  # no class
@@ -60,6 +61,11 @@ class Judgement:
         options: of the kernel.
     """
 
+    correct: Array
+    counted: Array
+    kernel: str
+    options: tuple[int, ...]
+
     def __init__(self, kernel: str, *options: int) -> None:
         self.kernel, self.options = kernel, options
         self.correct, self.counted = np.zeros(1, np.int64), np.zeros(1, np.int64)
@@ -96,16 +102,8 @@ class Judgement:
         return int(self.correct[0]), int(self.counted[0])
 
 
-def check_reduction(loss: Loss) -> None:
-    """Raise ValueError for a loss that is no number."""
-    if loss.reduction not in ("mean", "sum"):
-        raise ValueError(f"compile: want a loss with reduction 'mean' or 'sum', got {loss.reduction!r}")
-
-
-class TrainingStep(ABC):
+class TrainingStep(ShownAsCall, ABC):
     """A training step of one model, with one loss and one optimizer.
-
-    Its parts and options, and theirs, may be changed at any time; that holds from the next step on.
 
     Arguments:
         model: to train, in the modes in which its layers are.
@@ -118,26 +116,25 @@ class TrainingStep(ABC):
         ValueError: for a loss without a reduction, or numbers out of range.
     """
 
+    model: Module
+    loss: Loss
+    optimizer: Optimizer
+    batch_size: int
+    clip_norm: float | None
+    parameters: list[Parameter]
+
     def __init__(
         self, model: Module, loss: Loss, optimizer: Optimizer, batch_size: int = 64, clip_norm: float | None = None
     ) -> None:
-        self.loss, self.model, self.optimizer = loss, model, optimizer
+        if loss.reduction not in ("mean", "sum"):
+            raise ValueError(f"compile: want a loss with reduction 'mean' or 'sum', got {loss.reduction!r}")
+        if batch_size < 1:
+            raise ValueError(f"compile: want a batch_size of at least 1, got {batch_size}")
+        if clip_norm is not None and not clip_norm > 0:
+            raise ValueError(f"compile: want a positive clip_norm, got {clip_norm}")
+        self.model, self.loss, self.optimizer = model, loss, optimizer
         self.batch_size, self.clip_norm = batch_size, clip_norm
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        """Take a part or an option, which holds from the next step on."""
-        if name == "loss":
-            check_reduction(value)
-        if name == "batch_size" and value < 1:
-            raise ValueError(f"compile: want a batch_size of at least 1, got {value}")
-        if name == "clip_norm" and value is not None and not value > 0:
-            raise ValueError(f"compile: want a positive clip_norm, got {value}")
-        super().__setattr__(name, value)
-
-    @property
-    def parameters(self) -> list[Parameter]:
-        """The model's parameters."""
-        return list(self.model.parameters())
+        self.parameters = list(model.parameters())
 
     @property
     def trained(self) -> list[Parameter]:

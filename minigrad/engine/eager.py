@@ -8,12 +8,13 @@ import numpy.typing as npt
 
 from minigrad.data.arrays import ArrayDataset
 from minigrad.data.preparation import Preparation
-from minigrad.engine.base import EpochResult, Judgement, TrainingStep, check_reduction
+from minigrad.engine.base import EpochResult, Judgement, TrainingStep
 from minigrad.engine.trial import evaluate, forward_state
 from minigrad.nn import Module
 from minigrad.nn.loss import Measured
 from minigrad.nn.parameter import Array
 from minigrad.optim import LRScheduler, clip_grad_norm_
+from minigrad.showing import ShownAsCall
 
 
 class EagerStep(TrainingStep):
@@ -33,7 +34,6 @@ class EagerStep(TrainingStep):
             return self._update(x, y, goes_on)
 
     def _update(self, x: Array, y: Array, goes_on: Callable[[float], bool] | None) -> tuple[Measured, Array]:
-        check_reduction(self.loss)
         self.optimizer.zero_grad()
         put_back = None if goes_on is None else forward_state(self.model)
         outputs, pull_model = self.model.vjp(x)
@@ -79,13 +79,16 @@ class EagerStep(TrainingStep):
         return self._result(sums, np.array(samples), judgement.counts if judgement else None)
 
 
-class EagerModel:
+class EagerModel(ShownAsCall):
     """A model's outputs in evaluation mode, layer by layer.
 
     Arguments:
         model: any module.
         batch_size: samples at a time; by default 1024.
     """
+
+    model: Module
+    batch_size: int
 
     def __init__(self, model: Module, batch_size: int | None = None) -> None:
         self.model, self.batch_size = model, batch_size or 1024

@@ -33,6 +33,12 @@ class Buffer:
         start: bytes from the root's beginning.
     """
 
+    shape: Shape
+    dtype: np.dtype[Any]
+    name: str
+    root: Buffer
+    start: int
+
     def __init__(
         self, shape: Shape, dtype: npt.DTypeLike, name: str, root: Buffer | None = None, start: int = 0
     ) -> None:
@@ -60,6 +66,10 @@ class Buffer:
 
 class Slot:
     """An array that is given anew at each call: the batch. Its address is filled in then."""
+
+    shape: Shape
+    dtype: np.dtype[Any]
+    name: str
 
     def __init__(self, shape: Shape, dtype: npt.DTypeLike, name: str) -> None:
         self.shape, self.dtype, self.name = shape, np.dtype(dtype), name
@@ -92,6 +102,8 @@ def _completed(shape: Shape, size: int) -> Shape:
 class Cell:
     """A scalar that changes between steps. `array` is its memory, one element."""
 
+    array: Array
+
     def __init__(self, value: float = 0, name: str = "") -> None:
         self.array = np.array([value], np.float64 if isinstance(value, float) else np.int64)
         self.name = name
@@ -106,6 +118,10 @@ Memory = Buffer | Slot | Array
 
 class Image:
     """Images (N, C, *), or one (C, *), that lie pixel by pixel: `pixels` (S, N, C) is their memory."""
+
+    pixels: Memory
+    shape: Shape
+    dtype: np.dtype[Any]
 
     def __init__(self, pixels: Memory, shape: Shape) -> None:
         self.pixels, self.shape, self.dtype = pixels, shape, pixels.dtype

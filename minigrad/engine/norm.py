@@ -53,6 +53,15 @@ class ChannelNorm:
         x: its input.
     """
 
+    layer: BatchNorm
+    x: Value
+    pixels: Memory
+    inv_std: Memory
+    b: Lowering
+    uses_batch: bool
+    affine: tuple[Array, Array]
+    statistics: tuple[Memory, Memory]
+
     def __init__(self, b: Lowering, layer: BatchNorm, x: Value) -> None:
         self.b, self.layer, self.x, self.rank = b, layer, x, 1 if isinstance(layer, nn.BatchNorm1d) else 2
         self.pixels = pixels = b.pixels(x, self.rank)

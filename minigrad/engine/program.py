@@ -25,6 +25,7 @@ from minigrad.kernels.memory import aligned
 # Work, in elements of a cheap loop, from which on sharing it among threads pays for their meeting.
 SHARED_FROM = 10_000
 END = "end_unless_finite"  # no kernel: the driver does it itself
+MAX_PROGRAMS = 16  # of one model
 GRAIN = 16  # elements that no two threads share: a cache line of float32
 
 
@@ -123,6 +124,13 @@ class Builder:
 class Program:
     """Instructions in their final form: ready to run, and to be printed."""
 
+    arena: Array
+    buffers: list[Buffer]
+    offsets: dict[int, int]
+    arena_bytes: int
+    code: Array
+    is_shared: bool
+
     def __init__(self, instructions: list[Instruction]) -> None:
         self.instructions = instructions
         self.buffers, self.offsets, self.arena_bytes = _plan(instructions)
@@ -200,6 +208,13 @@ class Program:
     def _keep(self, array: Array) -> Array:
         self._kept.append(array)
         return array
+
+
+def keep_last(programs: dict[Any, Any], key: Any, program: Any) -> None:
+    """Add a program, and forget the oldest of too many."""
+    programs[key] = program
+    while len(programs) > MAX_PROGRAMS:
+        del programs[next(iter(programs))]
 
 
 def arena_bytes(instructions: list[Instruction]) -> int:

@@ -22,6 +22,12 @@ class Taps:
         pixels: the input, padded if not with zeros.
     """
 
+    pixels: Memory
+    b: Lowering
+    layer: Convolution
+    windows: Windows
+    multiply_adds: int
+
     def __init__(self, b: Lowering, layer: Convolution, windows: Windows, pixels: Memory) -> None:
         self.b, self.layer, self.windows, self.pixels = b, layer, windows, pixels
         self.seen, self.given, _ = layer.tables(windows)

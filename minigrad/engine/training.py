@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +26,12 @@ Batch = tuple[Array, Array]
 
 class Source:
     """The samples of an epoch, how a batch of them is made, and the number of the epoch."""
+
+    x: Array
+    y: Array
+    preparation: Preparation
+    number: int
+    shape: tuple[int, ...]
 
     def __init__(self, x: Array, y: Array, preparation: Preparation, number: int) -> None:
         self.x, self.y, self.preparation, self.number = x, y, preparation, number
@@ -65,6 +70,9 @@ class TrainingProgram:
         source: of the batches in an epoch; None where a batch is given for each step.
     """
 
+    judgement: Judgement | None
+    program: Program
+
     def __init__(self, owner: CompiledStep, x: Array, y: Array, source: Source | None) -> None:
         self._lowered = b = Lowering(owner.model, owner.trained, len(owner.optimizer.param_groups))
         self._total, self._weight, self._stops = Cell(0.0), Cell(0.0), Cell(0)
@@ -87,10 +95,10 @@ class TrainingProgram:
         pull(dy, False)
         b.clear_others()
         if owner.clip_norm is not None:
-            max_norm = b.options.cell(lambda: float(owner.clip_norm or math.inf), "clip_norm")
-            lower_clipping(b, owner.trained, max_norm)
+            lower_clipping(b, owner.trained, owner.clip_norm)
         updates.finish()
         self.program = Program(b.instructions)
+        self.arrays: list[Array] = []  # kept, so that no other array can take their identity
 
     def _emit_gathering(self, source: Source) -> tuple[Buffer, Buffer]:
         """Emit what is done before each step of an epoch; return the batch."""

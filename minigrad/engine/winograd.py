@@ -77,6 +77,8 @@ def patches_of(lengths: Lengths, outputs: Lengths, start: Lengths) -> tuple[Arra
 class Patches(Taps):
     """A convolution patch by patch, where `fits` says so."""
 
+    patches: tuple[Array, Array]
+
     def __init__(self, b: Lowering, layer: Convolution, windows: Windows, pixels: Memory) -> None:
         super().__init__(b, layer, windows, pixels)
         self.patches = patches_of(windows.lengths, windows.outputs, windows.start)

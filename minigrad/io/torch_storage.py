@@ -58,6 +58,10 @@ class Storage:
         size: the bytes of one in the file.
     """
 
+    count: int
+    size: int
+    nbytes: int
+
     def __init__(self, count: int, size: int) -> None:
         self.count, self.size, self.nbytes = count, size, count * size
         self._arrays: dict[tuple[str, bool, bool], Array] = {}

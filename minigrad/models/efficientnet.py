@@ -51,6 +51,9 @@ class MBConv(_Underscored):
         rng: generator of the initial weights.
     """
 
+    has_shortcut: bool
+    has_expansion: bool
+
     def __init__(
         self, in_channels: int, channels: int, kernel_size: int, stride: int, expansion: int, rng: np.random.Generator
     ) -> None:

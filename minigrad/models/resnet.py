@@ -24,6 +24,12 @@ class BasicBlock(nn.Composite):
         rng: generator of the initial weights.
     """
 
+    conv1: nn.Conv2d
+    bn1: nn.BatchNorm2d
+    conv2: nn.Conv2d
+    bn2: nn.BatchNorm2d
+    downsample: nn.Sequential
+
     def __init__(self, in_channels: int, channels: int, stride: int, rng: np.random.Generator) -> None:
         super().__init__()
         conv = partial(nn.Conv2d, bias=False, rng=rng)
@@ -53,6 +59,12 @@ class ResNet(nn.Composite):
     Shape:
         x: (N, in_channels, H, W), y: (N, classes), scores without a softmax.
     """
+
+    conv1: nn.Conv2d
+    bn1: nn.BatchNorm2d
+    fc: nn.Linear
+    small_images: bool
+    stages: int
 
     def __init__(
         self,

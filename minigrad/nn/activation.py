@@ -54,7 +54,7 @@ class ReLU(_MaybeInPlace):
     """
 
     kernel = "relu"
-    saves = "y"
+    saves: ClassVar[Literal["x", "y"]] = "y"
 
 
 class LeakyReLU(_MaybeInPlace):
@@ -107,6 +107,10 @@ class PReLU(Module):
     [-0.25, 2.0]
     """
 
+    num_parameters: int
+    init: float
+    weight: Parameter
+
     def __init__(self, num_parameters: int = 1, init: float = 0.25) -> None:
         super().__init__()
         self.num_parameters, self.init = num_parameters, init
@@ -119,15 +123,15 @@ class PReLU(Module):
     def _forward(self, x: Array) -> tuple[Array, Array]:
         C = self.num_parameters
         x = self._input(x, f"(N, {C}, *)", C == 1 or (x.ndim >= 2 and x.shape[1] == C))
-        self._want_shape((C,), "weight")
         y = np.empty_like(x)
         kernels.prelu_forward(self._by_channel(x), self.weight.data, self._by_channel(y))
         return y, x
 
     def _backward(self, x: Array, dy: Array) -> Array:
         dx = np.empty_like(x)
+        x3, dy3, dx3 = self._by_channel(x), self._by_channel(dy), self._by_channel(dx)
         dw = self.weight.grad if self.weight.requires_grad else np.zeros_like(self.weight.data)
-        kernels.prelu_backward(self._by_channel(dy), self.weight.data, self._by_channel(x), dw, self._by_channel(dx))
+        kernels.prelu_backward(dy3, self.weight.data, x3, dw, dx3)
         return dx
 
     def extra_repr(self) -> str:
@@ -243,7 +247,7 @@ class Tanh(_Elementwise):
     """
 
     kernel = "tanh"
-    saves = "y"
+    saves: ClassVar[Literal["x", "y"]] = "y"
 
 
 class Sigmoid(_Elementwise):
@@ -258,7 +262,7 @@ class Sigmoid(_Elementwise):
     """
 
     kernel = "sigmoid"
-    saves = "y"
+    saves: ClassVar[Literal["x", "y"]] = "y"
 
 
 class Hardtanh(_MaybeInPlace):
@@ -276,6 +280,9 @@ class Hardtanh(_MaybeInPlace):
     >>> Hardtanh()(np.array([-3.0, 0.5])).tolist()
     [-1.0, 0.5]
     """
+
+    min_val: float
+    max_val: float
 
     kernel = "hardtanh"
 
@@ -346,6 +353,9 @@ class Softplus(_Elementwise):
     >>> Softplus()(np.array([0.0])).round(4).tolist()
     [0.6931]
     """
+
+    beta: float
+    threshold: float
 
     kernel = "softplus"
 

@@ -1,6 +1,6 @@
 """Losses of class scores: NLLLoss and CrossEntropyLoss."""
 
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,10 @@ from minigrad.nn.rows import from_rows, to_rows
 class _PerClass(Loss):
     """A loss of rows of class scores (N, C, *) against class indices (N, *)."""
 
-    targets = "classes"
+    targets: ClassVar[Literal["any", "classes", "values"]] = "classes"
+
+    weight: Array | None
+    ignore_index: int
 
     def __init__(self, weight: npt.ArrayLike | None = None, ignore_index: int = -100, reduction: str = "mean") -> None:
         super().__init__(reduction)

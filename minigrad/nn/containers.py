@@ -42,10 +42,10 @@ class _Positional(Module):
         return len(self._layers)
 
     @overload
-    def __getitem__(self, index: int) -> Module: ...
+    def __getitem__(self, index: int) -> Any: ...  # of any class, whose attributes are wanted
     @overload
     def __getitem__(self, index: slice) -> "Sequential": ...
-    def __getitem__(self, index: int | slice) -> Module:
+    def __getitem__(self, index: int | slice) -> Any:
         layers = list(self)
         return Sequential(*layers[index]) if isinstance(index, slice) else layers[index]
 
@@ -153,6 +153,8 @@ class Residual(Module):
     >>> Residual(Sequential(Linear(3, 3), ReLU()))(np.ones((4, 3), np.float32)).shape
     (4, 3)
     """
+
+    shortcut: Module
 
     def __init__(self, body: Module, shortcut: Module | None = None) -> None:
         super().__init__()

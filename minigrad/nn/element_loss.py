@@ -1,6 +1,6 @@
 """Losses of single elements, against a target of the same shape."""
 
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ class _PerElement(Loss):
     """A loss of single elements against a target of the same shape. A class names its kernels and arguments."""
 
     kernel: str
-    targets = "values"
+    targets: ClassVar[Literal["any", "classes", "values"]] = "values"
 
     def _arguments(self, x: Array) -> tuple[Any, ...]:
         return ()
@@ -154,6 +154,9 @@ class BCEWithLogitsLoss(_PerElement):
     >>> BCEWithLogitsLoss()(np.zeros(2), [0.0, 1.0])
     0.6931471805599453
     """
+
+    weight: Array | Any
+    pos_weight: Array | Any
 
     kernel = "bce_with_logits"
 

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 class LayerError(ValueError):
     """Bad input to a layer. The message starts with the layer's path in the model that was called."""
 
+    layer: Module
+    message: str
+
     def __init__(self, layer: Module, message: str, path: str | None = None) -> None:
         self.layer, self.message = layer, message
         super().__init__(f"{path or type(layer).__name__}: {message}")

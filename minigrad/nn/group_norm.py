@@ -37,6 +37,13 @@ class GroupNorm(Module):
     [[[-1.0], [1.0]]]
     """
 
+    num_groups: int
+    num_channels: int
+    eps: float
+    affine: bool
+    weight: Parameter | Any
+    bias: Parameter | Any
+
     def __init__(
         self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True, bias: bool = True
     ) -> None:
@@ -50,9 +57,6 @@ class GroupNorm(Module):
     def _forward(self, x: Array) -> tuple[Array, Any]:
         C = self.num_channels
         x = self._input(x, f"(N, {C}, *)", x.ndim >= 2 and x.shape[1] == C)
-        self._want_shape((C,), "weight", "bias")
-        if C % self.num_groups:
-            raise LayerError(self, f"want groups that divide the channels, got {self.num_groups} and {C}")
         if x.size == self.num_groups:
             raise LayerError(self, f"want more than 1 value in each group, got {x.shape}")
         pixels = to_pixels(x.reshape(len(x), C, -1), 1)
@@ -136,7 +140,6 @@ class InstanceNorm2d(ChannelNorm, ImageLayer):
     def _forward(self, x: Array) -> tuple[Array, Any]:
         C = self.num_features
         x = self._image(x, C)
-        self._want_shape((C,), "weight", "bias", "running_mean", "running_var")
         pixels = to_pixels(x, self.rank)
         y = np.empty_like(pixels)
         gamma, beta = affine(self.weight, self.bias, C, x.dtype)

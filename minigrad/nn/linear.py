@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 import numpy as np
 
 from minigrad import kernels
@@ -38,6 +40,11 @@ class Linear(Module):
     (4, 2)
     """
 
+    bias: Parameter | Any
+    in_features: int
+    out_features: int
+    weight: Parameter
+
     def __init__(
         self,
         in_features: int,
@@ -57,8 +64,6 @@ class Linear(Module):
 
     def _forward(self, x: Array) -> tuple[Array, Array]:
         x = self._input(x, f"(*, {self.in_features})", x.ndim >= 1 and x.shape[-1] == self.in_features)
-        self._want_shape((self.out_features, self.in_features), "weight")
-        self._want_shape((self.out_features,), "bias")
         y = x @ self.weight.data.T
         if self.bias is not None:
             y += self.bias.data
@@ -109,7 +114,12 @@ class Embedding(Module):
     (2, 2, 3)
     """
 
-    takes_integers = True
+    takes_integers: ClassVar[bool] = True
+
+    num_embeddings: int
+    embedding_dim: int
+    padding_idx: int | None
+    weight: Parameter
 
     def __init__(
         self,
@@ -137,7 +147,6 @@ class Embedding(Module):
             raise LayerError(self, f"want a non-empty input, got shape {x.shape}")
         if x.min() < 0 or x.max() >= self.num_embeddings:
             raise LayerError(self, f"want indices in [0, {self.num_embeddings}), got {x.min()} to {x.max()}")
-        self._want_shape((self.num_embeddings, self.embedding_dim), "weight")
         return self.weight.data[x], x
 
     def _backward(self, x: Array, dy: Array) -> Array:

@@ -55,11 +55,11 @@ class Loss(ABC):
         self._saved = SavedStack()
 
     @abstractmethod
-    def _forward(self, x: Array, target: Array) -> tuple[Array, Array | None, Any]:
+    def _forward(self, x: Array, target: Array, /) -> tuple[Array, Array | None, Any]:
         """Return the losses, their weights in a mean, and what `_backward` needs."""
 
     @abstractmethod
-    def _backward(self, saved: Any, dlosses: Array) -> Array:
+    def _backward(self, saved: Any, dlosses: Array, /) -> Array:
         """Return the gradient with respect to x."""
 
     @final

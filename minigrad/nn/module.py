@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar, Self, final, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, final, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,21 @@ if TYPE_CHECKING:
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 _Form = tuple[tuple[int, ...], np.dtype[Any]]  # shape and dtype of an output
+
+
+class CompiledOutputs(Protocol):
+    """What `Module.compiled` returns: a function x -> outputs in evaluation mode."""
+
+    @property
+    def model(self) -> Module:
+        """The model whose outputs they are."""
+
+    @property
+    def batch_size(self) -> int | None:
+        """Samples that are taken at a time; None for as many as fit."""
+
+    def __call__(self, x: Array, /) -> Array:
+        """Return the outputs for the samples of x, in a new array."""
 
 
 class Module(ABC):
@@ -48,11 +63,11 @@ class Module(ABC):
         self._saved = SavedStack()
 
     @abstractmethod
-    def _forward(self, x: Array) -> tuple[Array, Any]:
+    def _forward(self, x: Array, /) -> tuple[Array, Any]:
         """Return the output, and what `_backward` needs."""
 
     @abstractmethod
-    def _backward(self, saved: Any, dy: Array) -> Array:
+    def _backward(self, saved: Any, dy: Array, /) -> Array:
         """Add to the parameters' gradients and return the gradient with respect to the input."""
 
     # ------------------------------------------------------------------------------------------------ calling
@@ -111,7 +126,7 @@ class Module(ABC):
             self._backward_parameters(saved, dy)
             return None
 
-    def _backward_parameters(self, saved: Any, dy: Array) -> None:
+    def _backward_parameters(self, saved: Any, dy: Array, /) -> None:
         """Do what `_backward` does to the parameters' gradients. Override it where that alone is less work."""
         self._backward(saved, dy)
 
@@ -148,14 +163,7 @@ class Module(ABC):
             raise LayerError(self, f"want a non-empty input, got shape {x.shape}")
         return for_kernels(x)
 
-    def _want_shape(self, shape: tuple[int, ...], *names: str) -> None:
-        """Raise where one of these parameters or buffers is not as the layer's options say: kernels trust them."""
-        for name in names:
-            array = getattr(self, name)
-            if array is not None and array.shape != shape:
-                raise LayerError(self, f"{name} has the shape {array.shape}, the layer's options want {shape}")
-
-    def compiled(self, batch_size: int | None = None) -> Any:
+    def compiled(self, batch_size: int | None = None) -> CompiledOutputs:
         """Return a function x -> outputs in evaluation mode, each batch of which is one native call.
 
         It uses the weights as they are when it is called. x may have any number of rows. Where the model cannot be
@@ -165,7 +173,8 @@ class Module(ABC):
             batch_size: samples that share one pass over the weights; by default as many, up to 1024, as leave what is
                 between the layers in the cache.
         """
-        return import_module("minigrad.engine").compile_model(self, batch_size)  # which is made of modules itself
+        outputs: CompiledOutputs = import_module("minigrad.engine").compile_model(self, batch_size)  # made of modules
+        return outputs
 
     # ------------------------------------------------------------------------------------------------ walking
 

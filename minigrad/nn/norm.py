@@ -25,6 +25,14 @@ class ChannelNorm(Module):
         bias: whether there is β.
     """
 
+    num_features: int
+    eps: float
+    momentum: float | None
+    affine: bool
+    track_running_stats: bool
+    weight: Parameter | Any
+    bias: Parameter | Any
+
     optional_state: ClassVar[tuple[str, ...]] = ("num_batches_tracked",)  # PyTorch's since 0.4.1
 
     def __init__(
@@ -44,9 +52,9 @@ class ChannelNorm(Module):
         self.affine, self.track_running_stats = affine, track_running_stats
         self.weight = Parameter(np.ones(num_features, np.float32)) if affine else None
         self.bias = Parameter(np.zeros(num_features, np.float32)) if affine and bias else None
-        self.running_mean: Array | None = None
-        self.running_var: Array | None = None
-        self.num_batches_tracked: Array | None = None
+        self.running_mean: Array | Any = None
+        self.running_var: Array | Any = None
+        self.num_batches_tracked: Array | Any = None
         if track_running_stats:
             self.running_mean = np.zeros(num_features, np.float32)
             self.running_var = np.ones(num_features, np.float32)
@@ -102,7 +110,6 @@ class _BatchNorm(ChannelNorm):
         C = self.num_features
         want = " or ".join(f"(N, {C}{axes})" for axes in self.axes.values())
         x = self._input(x, want, x.ndim in self.axes and x.shape[1] == C)
-        self._want_shape((C,), "weight", "bias", "running_mean", "running_var")
         rows, fixed = to_rows(x, 1), self.fixed
         if fixed is None:
             mean, inv_std = self._batch_statistics(rows)
@@ -232,6 +239,12 @@ class LayerNorm(Module):
     [[-1.0, 1.0]]
     """
 
+    normalized_shape: tuple[int, ...]
+    eps: float
+    elementwise_affine: bool
+    weight: Parameter | Any
+    bias: Parameter | Any
+
     def __init__(
         self,
         normalized_shape: int | Sequence[int],
@@ -248,7 +261,6 @@ class LayerNorm(Module):
     def _forward(self, x: Array) -> tuple[Array, Any]:
         shape = self.normalized_shape
         x = self._input(x, f"(*, {', '.join(map(str, shape))})", x.shape[-len(shape) :] == shape)
-        self._want_shape(shape, "weight", "bias")
         rows = x.reshape(-1, math.prod(shape))
         gamma, beta = affine(self.weight, self.bias, rows.shape[1], x.dtype)
         mean, inv_std = np.empty(len(rows), x.dtype), np.empty(len(rows), x.dtype)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from minigrad.nn.module import Module, count_parameters
 from minigrad.nn.parameter import Array
 from minigrad.nn.recording import evaluating
+from minigrad.showing import as_html
 
 Observer = Callable[[str, Module, Array, Array], None]
 
@@ -104,7 +105,7 @@ class Row:
     activation_bytes: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Summary:
     """What a model does to one input: a row for each layer, in the order in which they ran."""
 
@@ -122,14 +123,23 @@ class Summary:
         """Bytes of all outputs, views not counted."""
         return sum(row.activation_bytes for row in self.rows)
 
-    def __str__(self) -> str:
-        head = ("layer", "output shape", "parameters", "multiply-adds", "activation bytes")
-        table: list[tuple[str, ...]] = [head]
+    def _cells(self) -> list[tuple[str, ...]]:
+        """Return the table as text: its head, a row for each layer, the totals."""
+        table: list[tuple[str, ...]] = [
+            ("layer", "output shape", "parameters", "multiply-adds", "activation bytes"),
+        ]
         for row in self.rows:
             numbers = (row.parameters, row.multiply_adds, row.activation_bytes)
             table.append((row.path, str(row.output_shape), *(f"{number:,}" for number in numbers)))
         totals = (self.parameters, self.multiply_adds, self.activation_bytes)
-        table.append(("total", "", *(f"{number:,}" for number in totals)))
+        return [*table, ("total", "", *(f"{number:,}" for number in totals))]
+
+    def _repr_html_(self) -> str:
+        """Return a table for a notebook."""
+        return as_html(self._cells())
+
+    def __repr__(self) -> str:
+        table = self._cells()
         widths = [max(len(line[column]) for line in table) for column in range(5)]
         lines = [
             "  ".join(

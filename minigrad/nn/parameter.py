@@ -25,6 +25,8 @@ class Parameter:
             from an optimizer, whose state for it stays as it is. It may be changed at any time.
     """
 
+    requires_grad: bool
+
     __slots__ = ("_grad", "_is_cleared", "data", "requires_grad")
 
     def __init__(self, data: npt.ArrayLike, requires_grad: bool = True) -> None:

@@ -271,6 +271,8 @@ class AvgPool1d(_AvgPool):
 
 
 class _AdaptiveAvgPool(WeightedWindows):
+    output_size: tuple[int | None, ...]
+
     def __init__(self, output_size: int | Sequence[int | None] | None) -> None:
         super().__init__()
         sizes = (output_size,) * self.rank if output_size is None or isinstance(output_size, int) else output_size

@@ -106,6 +106,8 @@ class SavedStack:
         pulling: held by who does a backward: gradients are added up by one thread at a time.
     """
 
+    pulling: Any
+
     def __init__(self) -> None:
         self._of_thread = _Values()
         self.pulling = RLock()

@@ -32,6 +32,9 @@ class ZeroPad2d(WeightedWindows):
     [[[0.0, 1.0, 1.0], [0.0, 0.0, 0.0]]]
     """
 
+    padding: tuple[int, int, int, int]
+    value: float
+
     rank = 2
 
     def __init__(self, padding: Size) -> None:
@@ -79,7 +82,13 @@ class Upsample(WeightedWindows):
     [[[1.0, 1.0, 2.0, 2.0]]]
     """
 
-    ranks: ClassVar = {"nearest": (1, 2), "linear": (1,), "bilinear": (2,)}
+    size: Size | None
+    scale_factor: float | Sequence[float] | None
+    mode: str
+    align_corners: bool | None
+    recompute_scale_factor: bool | None
+
+    ranks: ClassVar[dict[str, tuple[int, ...]]] = {"nearest": (1, 2), "linear": (1,), "bilinear": (2,)}
 
     def __init__(
         self,

@@ -50,6 +50,9 @@ class Flatten(Module):
     (4, 784)
     """
 
+    start_dim: int
+    end_dim: int
+
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
         super().__init__()
         self.start_dim, self.end_dim = start_dim, end_dim
@@ -91,6 +94,9 @@ class Unflatten(Module):
     >>> Unflatten(1, (1, 28, 28))(np.ones((4, 784), np.float32)).shape
     (4, 1, 28, 28)
     """
+
+    dim: int
+    unflattened_size: tuple[int, ...]
 
     def __init__(self, dim: int, unflattened_size: Sequence[int]) -> None:
         super().__init__()

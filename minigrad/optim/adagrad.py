@@ -1,5 +1,7 @@
 """Adagrad: the gradient over the root of all its squares so far."""
 
+from typing import ClassVar
+
 from minigrad import kernels
 from minigrad.optim.flat import Block
 from minigrad.optim.optimizer import Group, Optimizer, Params, floats
@@ -26,8 +28,15 @@ class Adagrad(Optimizer):
         ValueError: for an option out of its range.
     """
 
-    non_negative = ("lr", "lr_decay", "weight_decay", "initial_accumulator_value", "eps", "l1")
-    state_names = ("step", "sum")
+    non_negative: ClassVar[tuple[str, ...]] = (
+        "lr",
+        "lr_decay",
+        "weight_decay",
+        "initial_accumulator_value",
+        "eps",
+        "l1",
+    )
+    state_names: ClassVar[tuple[str, ...]] = ("step", "sum")
 
     def __init__(
         self,

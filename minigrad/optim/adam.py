@@ -31,9 +31,9 @@ class Adam(Optimizer):
         ValueError: for an option out of its range.
     """
 
-    non_negative = ("lr", "eps", "weight_decay", "l1")
-    below_one = ("betas",)
-    state_names = ("step", "exp_avg", "exp_avg_sq", "max_exp_avg_sq")
+    non_negative: ClassVar[tuple[str, ...]] = ("lr", "eps", "weight_decay", "l1")
+    below_one: ClassVar[tuple[str, ...]] = ("betas",)
+    state_names: ClassVar[tuple[str, ...]] = ("step", "exp_avg", "exp_avg_sq", "max_exp_avg_sq")
     decoupled: ClassVar[bool] = False
 
     def __init__(
@@ -75,7 +75,7 @@ class Adam(Optimizer):
             float(group["betas"][1]),
             *floats(group, "eps", "weight_decay", "l1"),
             block.step,
-            bool(group["decoupled_weight_decay"]),
+            self.decoupled,
             bool(group["maximize"]),
         )
 

@@ -9,9 +9,10 @@ import numpy as np
 from minigrad import kernels
 from minigrad.numbers import as_numbers, convert, is_real, is_whole
 from minigrad.optim.flat import Array, Trainable
+from minigrad.showing import ShownAsCall
 
 
-class EMA:
+class EMA(ShownAsCall):
     """Exponential moving average of weights, often better in the end than the weights themselves.
 
         a ← a + (1 - decay) (w - a),   a = w at first
@@ -39,6 +40,11 @@ class EMA:
     >>> print(w.data)
     [5.]
     """
+
+    parameters: list[Trainable]
+    decay: float
+    warmup: bool
+    updates: int
 
     def __init__(self, parameters: Iterable[Trainable], decay: float = 0.999, warmup: bool = False) -> None:
         self.parameters = list(parameters)

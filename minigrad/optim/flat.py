@@ -16,8 +16,14 @@ class Trainable(Protocol):
     """What an optimizer works on: an array and its gradient, of one dtype and shape. `nn.Parameter` is one."""
 
     data: Array
-    grad: Array
     requires_grad: bool
+
+    @property
+    def grad(self) -> Array:
+        """The gradient."""
+
+    @grad.setter
+    def grad(self, value: Array, /) -> None: ...
 
     def zero_grad(self) -> None:
         """Set the gradient to zero."""
@@ -31,6 +37,14 @@ class Block:
     Arguments:
         parameters: the parameters, under their numbers in the optimizer.
     """
+
+    dtype: np.dtype[Any]
+    shapes: list[tuple[int, ...]]
+    data: Array
+    grad: Array
+    parameters: dict[int, Trainable]
+    is_trained: bool
+    step: int
 
     def __init__(self, parameters: Mapping[int, Trainable]) -> None:
         self.parameters = dict(parameters)

@@ -34,6 +34,13 @@ class OneCycleLR(LRScheduler):
         ValueError: for an argument out of its range, momentum where the optimizer has none, and a step beyond T.
     """
 
+    total_steps: int
+    div_factor: float
+    final_div_factor: float
+    three_phase: bool
+    max_momentums: list[float]
+    base_momentums: list[float]
+
     def __init__(
         self,
         optimizer: Optimizer,

@@ -38,6 +38,7 @@ class Optimizer(ABC):
     `param_groups` lists the groups as dicts. An option that is changed there holds from the next step on.
     """
 
+    defaults: dict[str, Any]
     non_negative: ClassVar[tuple[str, ...]]
     """Options that must be finite and not negative."""
 

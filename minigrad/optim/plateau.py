@@ -7,9 +7,10 @@ from typing import Any, Literal
 from minigrad.numbers import is_real
 from minigrad.optim.optimizer import Optimizer
 from minigrad.optim.schedule import for_groups, require, require_optimizer, require_state, set_lrs
+from minigrad.showing import ShownAsCall
 
 
-class ReduceLROnPlateau:
+class ReduceLROnPlateau(ShownAsCall):
     """Multiplies the learning rates by factor after more than patience steps in a row without improvement.
 
     Call `step(metric)` after each validation.
@@ -25,6 +26,18 @@ class ReduceLROnPlateau:
         min_lr: the lowest learning rate, for all groups or a list for each.
         eps: a change that is not larger is not made.
     """
+
+    optimizer: Optimizer
+    factor: float
+    patience: int
+    threshold: float
+    cooldown: int
+    eps: float
+    min_lrs: list[float]
+    best: float
+    num_bad_epochs: int
+    cooldown_counter: int
+    last_epoch: int
 
     def __init__(
         self,

@@ -1,5 +1,7 @@
 """RMSprop: the gradient over its root mean square."""
 
+from typing import ClassVar
+
 from minigrad import kernels
 from minigrad.optim.flat import Block
 from minigrad.optim.optimizer import Group, Optimizer, Params, floats
@@ -30,9 +32,9 @@ class RMSprop(Optimizer):
         ValueError: for an option out of its range.
     """
 
-    non_negative = ("lr", "eps", "weight_decay", "momentum", "l1")
-    below_one = ("alpha",)
-    state_names = ("step", "square_avg", "momentum_buffer", "grad_avg")
+    non_negative: ClassVar[tuple[str, ...]] = ("lr", "eps", "weight_decay", "momentum", "l1")
+    below_one: ClassVar[tuple[str, ...]] = ("alpha",)
+    state_names: ClassVar[tuple[str, ...]] = ("step", "square_avg", "momentum_buffer", "grad_avg")
 
     def __init__(
         self,

@@ -8,9 +8,10 @@ from typing import Any
 
 from minigrad.numbers import is_real, is_whole
 from minigrad.optim.optimizer import Optimizer
+from minigrad.showing import ShownAsCall
 
 
-class LRScheduler(ABC):
+class LRScheduler(ShownAsCall, ABC):
     """Sets the learning rate of every group to `_lr(step, base_lr)`, at once and after each `step()`.
 
     Alone, it depends on the count of steps only. Where somebody else has changed `param_groups[i]["lr"]`, by another
@@ -21,6 +22,8 @@ class LRScheduler(ABC):
         optimizer: the optimizer whose learning rates are set; those that it has now are the base ones.
         last_epoch: the step to continue after; -1 begins.
     """
+
+    last_epoch: int
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
         require_optimizer(self, optimizer)
@@ -97,6 +100,9 @@ class StepLR(LRScheduler):
         last_epoch: the step to continue after; -1 begins.
     """
 
+    step_size: int
+    gamma: float
+
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1) -> None:
         require(self, step_size >= 1, "step_size >= 1", step_size)
         require(self, gamma >= 0, "gamma >= 0", gamma)
@@ -116,6 +122,9 @@ class MultiStepLR(LRScheduler):
         gamma: the factor.
         last_epoch: the step to continue after; -1 begins.
     """
+
+    milestones: list[int]
+    gamma: float
 
     def __init__(
         self, optimizer: Optimizer, milestones: Iterable[int], gamma: float = 0.1, last_epoch: int = -1
@@ -157,6 +166,10 @@ class LinearLR(LRScheduler):
         last_epoch: the step to continue after; -1 begins.
     """
 
+    start_factor: float
+    end_factor: float
+    total_iters: int
+
     def __init__(
         self,
         optimizer: Optimizer,
@@ -186,6 +199,9 @@ class CosineAnnealingLR(LRScheduler):
         last_epoch: the step to continue after; -1 begins.
     """
 
+    T_max: int
+    eta_min: float
+
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1) -> None:
         require(self, T_max >= 1, "T_max >= 1", T_max)
         require(self, eta_min >= 0, "eta_min >= 0", eta_min)
@@ -205,6 +221,9 @@ class SequentialLR(LRScheduler):
         milestones: the steps at which the second, third, ... of them begin.
         last_epoch: the step to continue after; -1 begins.
     """
+
+    schedulers: list[LRScheduler]
+    milestones: list[int]
 
     def __init__(
         self,

@@ -1,5 +1,7 @@
 """SGD: along the gradient, with momentum on request."""
 
+from typing import ClassVar
+
 from minigrad import kernels
 from minigrad.optim.flat import Block
 from minigrad.optim.optimizer import Group, Optimizer, Params, floats
@@ -29,8 +31,8 @@ class SGD(Optimizer):
         ValueError: for an option out of its range.
     """
 
-    non_negative = ("lr", "momentum", "weight_decay", "l1")
-    state_names = ("momentum_buffer",)
+    non_negative: ClassVar[tuple[str, ...]] = ("lr", "momentum", "weight_decay", "l1")
+    state_names: ClassVar[tuple[str, ...]] = ("momentum_buffer",)
 
     def __init__(
         self,

@@ -11,6 +11,7 @@ from minigrad.files import atomic_path
 from minigrad.locks import temporary_folder
 from minigrad.nn.parameter import Array
 from minigrad.optim import EMA, LRScheduler, ReduceLROnPlateau
+from minigrad.showing import ShownAsCall
 from minigrad.train.errors import TrainingError
 from minigrad.train.history import History, Monitor, Row
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from minigrad.train.trainer import Trainer
 
 
-class Callback:
+class Callback(ShownAsCall):
     """Something to do at named moments of a fit. A subclass overrides what it needs.
 
     Callbacks start and act in the order in which the Trainer was given them, those with `acts_last` after the
@@ -76,6 +77,9 @@ class LRSchedule(Callback):
         monitor: the column that ReduceLROnPlateau watches. Others do not look at it.
     """
 
+    scheduler: LRScheduler | ReduceLROnPlateau
+    monitor: str
+
     def __init__(
         self, scheduler: LRScheduler | ReduceLROnPlateau, every: str = "epoch", monitor: str = "val_loss"
     ) -> None:
@@ -117,6 +121,8 @@ class CSVLog(Callback):
     Arguments:
         path: the file. Its folder is made if it is not there; an old file is replaced.
     """
+
+    path: Path
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)

@@ -38,6 +38,11 @@ class Checkpoint(Callback):
     start where another run writes to it, or it cannot be written.
     """
 
+    folder: Path
+    monitor: str | None
+    mode: str
+    keep_every: int | None
+
     acts_last = True  # the state of the other callbacks is part of it
 
     def __init__(

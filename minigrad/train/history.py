@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Self
 
 from minigrad.files import atomic_path
+from minigrad.showing import ShownAsCall, as_html
 
 Row = dict[str, float]
 
 
-@dataclass(frozen=True)
-class Monitor:
+@dataclass(frozen=True, repr=False)
+class Monitor(ShownAsCall):
     """A column of the history that is to become small or large.
 
     Arguments:
@@ -120,5 +121,14 @@ class History:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"{path}: not a history that minigrad saved ({error})") from None
 
+    def _repr_html_(self) -> str:
+        """Return a table for a notebook."""
+        shown = [[_as_text(row[name]) if name in row else "" for name in self.columns] for row in self.rows]
+        return as_html([self.columns, *shown])
+
     def __repr__(self) -> str:
         return f"History(epochs={len(self)}, columns={self.columns}, stopped={self.stopped!r})"
+
+
+def _as_text(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:.4g}"

@@ -183,6 +183,9 @@ class Means:
         samples: how many there have been.
     """
 
+    criterion: Loss
+    samples: int
+
     def __init__(self, loss: Loss, metrics: Metrics | None) -> None:
         self.criterion, self._metrics = loss, metrics
         self.samples = 0

@@ -34,6 +34,11 @@ class EarlyStopping(Callback):
         best: the best value, None before there is one. best_epoch: its epoch, 0 before. wait: epochs since then.
     """
 
+    monitor: Monitor
+    patience: int
+    best_epoch: int
+    wait: int
+
     def __init__(
         self, monitor: str = "val_loss", patience: int = 5, min_delta: float = 0.0, mode: str = "auto"
     ) -> None:
