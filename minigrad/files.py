@@ -37,7 +37,11 @@ def user_cache() -> Path:
         base = "~/Library/Caches"
     else:
         base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return expand(base) / "minigrad"
+    try:
+        return expand(base) / "minigrad"
+    except OSError as error:
+        message = "no home folder is known for this user; set HOME, or MINIGRAD_CACHE to a folder"
+        raise OSError(error.errno, message, base) from None
 
 
 def expand(path: str | os.PathLike[str]) -> Path:

@@ -50,9 +50,9 @@ def test_only_posix_folders_are_synced(
 
 
 def test_without_a_home_there_is_no_cache(homeless: None) -> None:
-    with pytest.raises(FileNotFoundError, match=r"no home folder is known .*'~/.cache'"):
+    with pytest.raises(FileNotFoundError, match=r"no home folder is known .*set HOME, or MINIGRAD_CACHE.*'~/.cache'"):
         files.user_cache()
-    with pytest.raises(FileNotFoundError, match=r"no home folder is known .*'~nosuchuser/x'"):
+    with pytest.raises(FileNotFoundError, match=r"no home folder is known for it .*'~nosuchuser/x'"):
         files.expand("~nosuchuser/x")
 
 

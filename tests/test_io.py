@@ -299,6 +299,18 @@ def test_a_full_disk_leaves_the_old_file(tmp_path, monkeypatch):
     assert names(tmp_path) == ["m"]
 
 
+def test_what_an_older_safetensors_cannot_write(tmp_path, monkeypatch):
+    import safetensors
+
+    def refuse(*arguments):
+        raise safetensors.SafetensorError("dtype complex64 is not covered")
+
+    monkeypatch.setattr("safetensors.numpy.save", refuse)
+    with pytest.raises(StateFileError, match="m: dtype complex64 is not covered"):
+        save_state(tmp_path / "m", STATE)
+    assert names(tmp_path) == []
+
+
 @pytest.mark.parametrize(
     ("state", "metadata", "message"),
     [

@@ -67,6 +67,7 @@ def save_state(path: FilePath, state: Mapping[str, npt.ArrayLike], metadata: Map
     array([[1., 0.],
            [0., 1.]])
     """
+    from safetensors import SafetensorError
     from safetensors.numpy import save
 
     arrays = {name: _as_stored(path, name, value) for name, value in state.items()}
@@ -81,6 +82,8 @@ def save_state(path: FilePath, state: Mapping[str, npt.ArrayLike], metadata: Map
             temporary.write_bytes(save(arrays, {**metadata, CHECKSUM: _checksum(arrays, metadata)}))
     except OSError as error:
         raise StateFileError(f"{path}: {error.strerror or error}") from error
+    except SafetensorError as error:  # older versions have no complex numbers
+        raise StateFileError(f"{path}: {error}") from error
 
 
 def load_state(path: FilePath) -> dict[str, Array]:
