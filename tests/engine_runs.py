@@ -37,7 +37,7 @@ def shared_by(threads: int) -> Iterator[None]:
 
 def programs_of(step: Any) -> list[Any]:
     """Return the programs of a compiled step, or of a compiled model."""
-    return [each.program for each in step._programs.values()]
+    return [each.program for each in step._programs]
 
 
 def results_of(step: TrainingStep, losses: list[float]) -> Results:

@@ -8,7 +8,7 @@ from minigrad import nn, optim
 from minigrad.data import ArrayDataset, Loader
 from minigrad.io import load_metadata, load_state, save_state
 from minigrad.train import Averaging, Callback, Checkpoint, EarlyStopping, LRSchedule, Trainer, TrainingError
-from minigrad.train.tree import read_tree
+from minigrad.train.tree import read_tree, write_tree
 
 SECONDS = ("seconds", "val_seconds")
 
@@ -294,6 +294,17 @@ def test_damage_is_told_with_the_newest_checkpoint_that_is_whole(tmp_path):
     (tmp_path / "last.safetensors").unlink()
     with pytest.raises(TrainingError, match=r"last.safetensors is not there$"):
         make().resume(tmp_path)
+
+
+@pytest.mark.parametrize("key", ["order", "model", "callbacks"])
+def test_a_checkpoint_without_a_part_is_told(tmp_path, key):
+    """As damage to an older file may leave it, which has no checksum."""
+    fit(make(Checkpoint(tmp_path)), 1)
+    state = read_tree(tmp_path / "last.safetensors")
+    del state[key]
+    write_tree(tmp_path / "last.safetensors", state)
+    with pytest.raises(TrainingError, match=rf"not what a checkpoint holds: damaged .*KeyError\('{key}'\)"):
+        make(Checkpoint(tmp_path)).resume(tmp_path)
 
 
 def test_two_callbacks_of_a_kind_keep_their_own_state(tmp_path):

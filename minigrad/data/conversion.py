@@ -40,6 +40,8 @@ def as_array(what: str, value: Any) -> Array:
         TypeError: if it holds something else, saying what and where, and what to do.
         ValueError: for a list of rows of different lengths.
     """
+    if type(value) is np.ndarray:
+        return _numbers(what, value)
     if is_sparse(value):
         raise TypeError(f"{what} is sparse ({type(value).__name__}): give its dense form, {what[-1]}.toarray()")
     if isinstance(value, np.ma.MaskedArray):

@@ -149,16 +149,16 @@ class Loader:
         Arguments:
             convert: (x, y) -> (x, y) of any number of samples. What it need not change it returns as it is.
         """
+        before = (self.data.x, self.data.y) if holds_arrays(self.data) else _first(self.data, self.columns)
+        x, y = convert(*before)
+        if x is before[0] and y is before[1]:
+            return self
         other = copy.copy(self)
         if holds_arrays(self.data):
-            before, classes = (self.data.x, self.data.y), self.data.classes
-            x, y = convert(*before)
-            other.data = ArrayDataset(x, y, classes)
+            other.data = ArrayDataset(x, y, self.data.classes)
         else:
-            before = _first(self.data, self.columns)
-            x, y = convert(*before)
             other._convert = convert
-        return self if x is before[0] and y is before[1] else other
+        return other
 
 
 def _first(data: Samples, columns: Columns | None) -> tuple[Array, Array]:

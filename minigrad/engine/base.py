@@ -102,8 +102,16 @@ class Judgement:
         return int(self.correct[0]), int(self.counted[0])
 
 
+def check_reduction(loss: Loss) -> None:
+    """Raise ValueError for a loss that is no number."""
+    if loss.reduction not in ("mean", "sum"):
+        raise ValueError(f"compile: want a loss with reduction 'mean' or 'sum', got {loss.reduction!r}")
+
+
 class TrainingStep(ShownAsCall, ABC):
     """A training step of one model, with one loss and one optimizer.
+
+    Its parts and options, and theirs, may be changed at any time; that holds from the next step on.
 
     Arguments:
         model: to train, in the modes in which its layers are.
@@ -126,15 +134,23 @@ class TrainingStep(ShownAsCall, ABC):
     def __init__(
         self, model: Module, loss: Loss, optimizer: Optimizer, batch_size: int = 64, clip_norm: float | None = None
     ) -> None:
-        if loss.reduction not in ("mean", "sum"):
-            raise ValueError(f"compile: want a loss with reduction 'mean' or 'sum', got {loss.reduction!r}")
-        if batch_size < 1:
-            raise ValueError(f"compile: want a batch_size of at least 1, got {batch_size}")
-        if clip_norm is not None and not clip_norm > 0:
-            raise ValueError(f"compile: want a positive clip_norm, got {clip_norm}")
-        self.model, self.loss, self.optimizer = model, loss, optimizer
+        self.loss, self.model, self.optimizer = loss, model, optimizer
         self.batch_size, self.clip_norm = batch_size, clip_norm
-        self.parameters = list(model.parameters())
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Take a part or an option, which holds from the next step on."""
+        if name == "loss":
+            check_reduction(value)
+        if name == "batch_size" and value < 1:
+            raise ValueError(f"compile: want a batch_size of at least 1, got {value}")
+        if name == "clip_norm" and value is not None and not value > 0:
+            raise ValueError(f"compile: want a positive clip_norm, got {value}")
+        super().__setattr__(name, value)
+
+    @property
+    def parameters(self) -> list[Parameter]:
+        """The model's parameters."""
+        return list(self.model.parameters())
 
     @property
     def trained(self) -> list[Parameter]:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from minigrad.data.arrays import ArrayDataset
 from minigrad.data.preparation import Preparation
-from minigrad.engine.base import EpochResult, Judgement, TrainingStep
+from minigrad.engine.base import EpochResult, Judgement, TrainingStep, check_reduction
 from minigrad.engine.trial import evaluate, forward_state
 from minigrad.nn import Module
 from minigrad.nn.loss import Measured
@@ -34,6 +34,7 @@ class EagerStep(TrainingStep):
             return self._update(x, y, goes_on)
 
     def _update(self, x: Array, y: Array, goes_on: Callable[[float], bool] | None) -> tuple[Measured, Array]:
+        check_reduction(self.loss)
         self.optimizer.zero_grad()
         put_back = None if goes_on is None else forward_state(self.model)
         outputs, pull_model = self.model.vjp(x)

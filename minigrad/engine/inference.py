@@ -9,10 +9,12 @@ import numpy as np
 
 from minigrad.engine.listing import listing
 from minigrad.engine.memory import Array, Buffer, Memory, Shape, Slot
-from minigrad.engine.program import Program, arena_bytes, keep_last
+from minigrad.engine.program import Program, arena_bytes
 from minigrad.engine.registry import Lowering
+from minigrad.engine.support import why_eager
 from minigrad.engine.threads import get_num_threads
 from minigrad.engine.trial import try_model
+from minigrad.engine.watch import Programs, Watch
 from minigrad.nn import Module
 from minigrad.nn.errors import LayerError
 from minigrad.nn.recording import evaluating
@@ -22,7 +24,9 @@ CACHE = 2**24  # bytes of its memory: what is between two layers should not go t
 
 
 class CompiledModel:
-    """A model's outputs in evaluation mode, whatever mode the model is in. Its weights may go on changing.
+    """A model's outputs in evaluation mode, whatever mode the model is in.
+
+    Weights, layers and their options may go on changing: a call follows the model as it is.
 
     Arguments:
         model: a model whose layers all have a lowering.
@@ -34,22 +38,29 @@ class CompiledModel:
     batch_size: int | None
 
     def __init__(self, model: Module, batch_size: int | None = None) -> None:
-        self.model, self.batch_size = model, batch_size
+        self._model, self.batch_size = model, batch_size
         self._fitting: dict[Any, int] = {}
-        self._parameters = list(model.parameters())
-        self._tracking: list[Any] = [m for m in model.modules() if getattr(m, "track_running_stats", False)]
-        self._programs: dict[Any, _ForwardProgram] = {}
+        self._programs: Programs[_ForwardProgram] = Programs(self._look)
         self._lock = Lock()  # a program has memory for one call at a time
+
+    @property
+    def model(self) -> Module:
+        """Whose outputs they are."""
+        return self._model
 
     def __call__(self, x: Array) -> Array:
         """Return the outputs for the samples of x, in a new array."""
         x = np.array(x, np.int64 if x.dtype.kind in "iu" else None, copy=None, order="C")
         with self._lock:
+            program = self._programs.get((x.shape, x.dtype))
+            if program is not None:
+                return program.run(x)
             size = self.batch_size or self._fitting_batch(x)
             if len(x) <= size:
-                return self._program(x).run(x)
+                return self._made(x).run(x)
             parts = [x[start : start + size] for start in range(0, len(x), size)]
-            return np.concatenate([self._program(part).run(part) for part in parts])
+            programs = [self._programs.get((part.shape, x.dtype)) or self._made(part) for part in parts]
+            return np.concatenate([program.run(part) for program, part in zip(programs, parts, strict=True)])
 
     def _fitting_batch(self, x: Array) -> int:
         """Return how many samples of this form leave what is between the layers in the cache."""
@@ -71,16 +82,18 @@ class CompiledModel:
         lowered, _, _ = _forward(self.model, (size, *x.shape[1:]), x.dtype)
         return arena_bytes(lowered.instructions)
 
-    def _program(self, x: Array) -> _ForwardProgram:
-        arrays = [parameter.data for parameter in self._parameters]
-        arrays += [array for norm in self._tracking for array in (norm.running_mean, norm.running_var)]
-        key = (x.shape, x.dtype, *map(id, arrays))
-        program = self._programs.get(key)
-        if program is None:
-            try_model(self.model, x)
-            program = _ForwardProgram(self.model, x, arrays)
-            keep_last(self._programs, key, program)
-        return program
+    def _made(self, x: Array) -> _ForwardProgram:
+        """Return a new program for inputs like x."""
+        try_model(self.model, x)
+        return self._programs.add((x.shape, x.dtype), _ForwardProgram(self.model, x))
+
+    def _look(self) -> Watch:
+        """Return a watch of the model as it is."""
+        reason = why_eager(self.model)
+        if reason:
+            raise ValueError(f"compiled: {reason} since the model was changed; call model.compiled() again")
+        self._fitting.clear()
+        return Watch([self.model], ignored=("_training",))
 
     def __getstate__(self) -> tuple[Module, int | None]:
         return self.model, self.batch_size
@@ -89,9 +102,9 @@ class CompiledModel:
         CompiledModel.__init__(self, *state)  # a copy makes its own programs
 
     def __repr__(self) -> str:
-        if not self._programs:
-            return f"CompiledModel(batch_size={self.batch_size}), no program yet: it is made for the first batch"
-        return "\n\n".join(listing(program.program, self.model) for program in self._programs.values())
+        listings = "\n\n".join(listing(program.program, self.model) for program in self._programs)
+        nothing = f"CompiledModel(batch_size={self.batch_size}), no program yet: it is made for the first batch"
+        return listings or nothing
 
 
 def _forward(model: Module, shape: Shape, dtype: Any) -> tuple[Lowering, Slot, Memory]:
@@ -104,8 +117,7 @@ def _forward(model: Module, shape: Shape, dtype: Any) -> tuple[Lowering, Slot, M
 class _ForwardProgram:
     """The instructions of a forward for inputs of one form."""
 
-    def __init__(self, model: Module, x: Array, arrays: list[Array]) -> None:
-        self.arrays = arrays  # kept, so that no other array can take their identity
+    def __init__(self, model: Module, x: Array) -> None:
         self._lowered, self._x, self._y = _forward(model, x.shape, x.dtype)
         self.program = Program(self._lowered.instructions)
         # A buffer, unless no layer has done anything.

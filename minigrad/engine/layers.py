@@ -107,10 +107,9 @@ def is_dropping(layer: nn.Module) -> TypeGuard[nn.Dropout]:
 def mask_keys(b: Lowering, layer: nn.Dropout) -> tuple[Cell, Cell]:
     """Emit the computation of the keys of this use, and that it counts."""
     key0, key1 = Cell(0, "key0"), Cell(0, "key1")
-    step = b.counter(layer, "step").array
-    b.emit("mask_key", layer.seed, step, b.masks[id(layer)], key0.array, key1.array)
+    b.emit("mask_key", layer.seed, layer._steps, b.masks[id(layer)], key0.array, key1.array)
     b.masks[id(layer)] += 1
-    b.once_finite.append(lambda: b.emit("count", step))
+    b.once_finite.append(lambda: b.emit("count", layer._steps))
     return key0, key1
 
 

@@ -1,6 +1,7 @@
 """The lowerings of the losses: each emits its value and its gradient."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy as np
 from minigrad import nn
 from minigrad.engine.layers import NOTHING
 from minigrad.engine.lowering import Lowering, lowering_of, lowers
-from minigrad.engine.memory import Cell, Memory, Operand, cut
+from minigrad.engine.memory import Array, Cell, Memory, Operand, cut
 from minigrad.nn import Loss
 
 Gradient = Callable[[Memory], Memory]
@@ -33,6 +34,11 @@ def lower_loss(b: Lowering, loss: Loss, x: Memory, target: Memory, total: Cell, 
     return dx
 
 
+def _class_weight(b: Lowering, loss: nn.NLLLoss | nn.CrossEntropyLoss, C: int, dtype: np.dtype[Any]) -> Array:
+    make = partial(loss._class_weight, C, dtype)
+    return make() if loss.weight is None else b.follow(make)
+
+
 def _class_axis(x: Memory) -> int:
     return min(1, len(x.shape) - 1)
 
@@ -42,7 +48,7 @@ def nll(b: Lowering, loss: nn.NLLLoss, x: Memory, target: Memory) -> tuple[Memor
     """Class indices against log-probabilities."""
     rows, index = b.to_rows(x, _class_axis(x)), target.reshape(-1)
     M, C = rows.shape
-    weight = loss._class_weight(C, x.dtype)
+    weight = _class_weight(b, loss, C, x.dtype)
     losses, weights = b.buffer((M,), x.dtype, "losses"), b.buffer((M,), x.dtype, "weights")
     b.emit("nll_forward", cut(rows), cut(index), weight, loss.ignore_index, cut(losses), cut(weights), work=M)
     b.check(target, C, loss.wants(C), loss.ignore_index, loss.remedy(C))
@@ -60,7 +66,7 @@ def cross_entropy(b: Lowering, loss: nn.CrossEntropyLoss, x: Memory, target: Mem
     """Class indices or soft targets against logits."""
     rows = b.to_rows(x, _class_axis(x))
     M, C = rows.shape
-    weight, smoothing = loss._class_weight(C, x.dtype), loss.label_smoothing
+    weight, smoothing = _class_weight(b, loss, C, x.dtype), loss.label_smoothing
     log_sum, losses = b.buffer((M,), x.dtype, "log_sum"), b.buffer((M,), x.dtype, "losses")
     work = 8 * rows.size
     options: list[Operand]
@@ -88,9 +94,16 @@ def cross_entropy(b: Lowering, loss: nn.CrossEntropyLoss, x: Memory, target: Mem
 def per_element(b: Lowering, loss: Any, x: Memory, target: Memory) -> tuple[Memory, Any, Gradient]:
     """A loss of single elements."""
     # A kernel's array arguments are of the form of x.
+    like, is_weighted = np.empty(x.shape, x.dtype), any(isinstance(value, np.ndarray) for value in vars(loss).values())
+
+    def argument_number(i: int) -> Array:
+        return np.asarray(loss._arguments(like)[i])
+
     arguments = [
-        cut(argument) if isinstance(argument, np.ndarray) else argument
-        for argument in loss._arguments(np.empty(x.shape, x.dtype))
+        cut(b.follow(partial(argument_number, i)) if is_weighted else argument)
+        if isinstance(argument, np.ndarray)
+        else argument
+        for i, argument in enumerate(loss._arguments(like))
     ]
     flat, wanted, losses = cut(x.reshape(-1)), cut(target.reshape(-1)), b.buffer((x.size,), x.dtype, "losses")
     b.emit(f"{loss.kernel}_forward", flat, wanted, *arguments, cut(losses))

@@ -131,7 +131,7 @@ class Lowering(Builder):
     Attributes:
         before: called before each run, to bring state of Python objects into the program's cells.
         after: called after each run, to bring it back.
-        options: of the optimizer.
+        options: of the optimizer, and clip_norm.
         checks: what must hold for a batch.
         masks: how many masks each layer has drawn in this step, by its identity.
         once_finite: emit what changes state of the layers, such as running statistics. They are called behind the loss,
@@ -150,7 +150,7 @@ class Lowering(Builder):
         self.before: list[Callable[[], None]] = []
         self.after: list[Callable[[], None]] = []
         self.checks: list[Check] = []
-        self.options = Options(OPTIONS * groups)
+        self.options = Options(OPTIONS * groups + 1)  # and the norm to which gradients are clipped
         self.before.append(self.options.read)
         self.chain_update: Callable[[Parameter, int], None] | None = None
         self._uses = Counter(id(p) for _, module in model.named_modules() for p in module.own_parameters())
@@ -171,6 +171,13 @@ class Lowering(Builder):
             self.before.append(lambda: cell.set(getattr(owner, name)))
             self.after.append(lambda: setattr(owner, name, int(cell.array[0])))
         return self._counters[id(owner)]
+
+    def follow(self, make: Callable[[], Array]) -> Array:
+        """Return an array that holds before each run what `make` returns then; its own, where that is always one."""
+        array = make()
+        if make() is not array:
+            self.before.append(lambda: np.copyto(array, make()))
+        return array
 
     def lower(self, module: Module, x: Value) -> tuple[Value, Pull]:
         """Emit a module's forward; return its output and what emits its backward."""

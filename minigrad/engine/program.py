@@ -25,7 +25,6 @@ from minigrad.kernels.memory import aligned
 # Work, in elements of a cheap loop, from which on sharing it among threads pays for their meeting.
 SHARED_FROM = 10_000
 END = "end_unless_finite"  # no kernel: the driver does it itself
-MAX_PROGRAMS = 16  # of one model
 GRAIN = 16  # elements that no two threads share: a cache line of float32
 
 
@@ -208,13 +207,6 @@ class Program:
     def _keep(self, array: Array) -> Array:
         self._kept.append(array)
         return array
-
-
-def keep_last(programs: dict[Any, Any], key: Any, program: Any) -> None:
-    """Add a program, and forget the oldest of too many."""
-    programs[key] = program
-    while len(programs) > MAX_PROGRAMS:
-        del programs[next(iter(programs))]
 
 
 def arena_bytes(instructions: list[Instruction]) -> int:

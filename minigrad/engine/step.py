@@ -11,12 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from minigrad.data.preparation import Preparation
-from minigrad.engine.base import EpochResult, TrainingStep, lock_of
+from minigrad.engine.base import EpochResult, TrainingStep, check_reduction, lock_of
 from minigrad.engine.memory import Array
-from minigrad.engine.program import keep_last
+from minigrad.engine.support import why_eager
 from minigrad.engine.threads import get_num_threads
 from minigrad.engine.training import Batch, Source, TrainingProgram
 from minigrad.engine.trial import try_batch
+from minigrad.engine.watch import Programs, Watch
 from minigrad.nn import CrossEntropyLoss, Loss, Module, NLLLoss
 from minigrad.optim import LRScheduler, Optimizer
 
@@ -29,20 +30,28 @@ class CompiledStep(TrainingStep):
 
     The parameters stay the model's own, so evaluation, `state_dict` and everything else see them as they are after
     each step. What belongs to the training goes on as in the eager step: running statistics, dropout masks, the
-    optimizer's state, and its options, which are read anew at each call. Options of layers and loss are those at the
-    first call. What lies in the gradients is not defined.
+    optimizer's state, and all options, of the layers and the loss too: where one has changed, a program for it is made.
+    What lies in the gradients is not defined.
 
     `print` shows the programs made so far: one for each form that a batch has had.
     """
 
+    _model_lock: Any
+    _optimizer_lock: Any
+
     def __init__(
         self, model: Module, loss: Loss, optimizer: Optimizer, batch_size: int = 64, clip_norm: float | None = None
     ) -> None:
+        self._programs: Programs[TrainingProgram] = Programs(self._look)
         super().__init__(model, loss, optimizer, batch_size, clip_norm)
-        self._modules = list(model.modules())
-        self._tracking: list[Any] = [m for m in self._modules if getattr(m, "track_running_stats", False)]
-        self._programs: dict[Any, TrainingProgram] = {}
-        self._model_lock, self._optimizer_lock = lock_of(model), lock_of(optimizer)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        is_same = vars(self).get(name) is value
+        super().__setattr__(name, value)
+        if not is_same:
+            self._programs.watch = None
+        if name in ("model", "optimizer"):
+            super().__setattr__(f"_{name}_lock", lock_of(value))
 
     def __call__(self, x: Array, y: npt.ArrayLike) -> float:
         """Do one step on a batch of any size, and return its loss."""
@@ -83,39 +92,34 @@ class CompiledStep(TrainingStep):
 
     def _program(self, form: Any, batch: Callable[[], Batch], source: Source | None = None) -> TrainingProgram:
         """Return the program for batches of this form, of which `batch` makes one, and for all else as it is now."""
-        program = self._programs.get((form, self._fingerprint()))
+        program = self._programs.get(form)
         if program is None:
             x, y = batch()
-            self.optimizer._gather()
             try_batch(self.model, self.loss, x, y)
-            program = TrainingProgram(self, x, y, source)
-            # Only now: the optimizer's state is made with its first program.
-            program.arrays = self._arrays()
-            keep_last(self._programs, (form, self._fingerprint()), program)
+            program = self._programs.add(form, TrainingProgram(self, x, y, source))
         return program
 
-    def _arrays(self) -> list[Array]:
-        """Return the arrays whose places are in a program."""
-        blocks = [block for blocks in self.optimizer._blocks for block in blocks]
-        arrays = [parameter.data for parameter in self.parameters]
-        for norm in self._tracking:
-            arrays += [norm.running_mean, norm.running_var, norm.num_batches_tracked]
-        return arrays + [array for block in blocks for array in (block.data, *block.state.values())]
-
-    def _fingerprint(self) -> tuple[Any, ...]:
-        """Return what a program depends on: where parameters and state lie, the modes of the layers, what is frozen."""
-        return (
-            *map(id, self._arrays()),
-            *[module.training for module in self._modules],
-            *[parameter.requires_grad for parameter in self.parameters],
-            *[bool(group.get(name)) for group in self.optimizer.param_groups for name in STRUCTURE],
-        )
+    def _look(self) -> Watch:
+        """Return a watch of what a program depends on, with all parameters where the optimizer wants them."""
+        reason = why_eager(self.model, self.loss, self.optimizer)
+        if reason:
+            raise ValueError(f"compiled step: {reason} since it was changed; make a step anew by minigrad.compile")
+        check_reduction(self.loss)
+        self.optimizer._gather()
+        groups, blocks = self.optimizer.param_groups, self.optimizer._blocks
+        parts = [self.model, self.loss, self.optimizer, self.clip_norm is None]
+        held = [parameter for group in groups for parameter in group["params"]]
+        states = [block.state.values() for group in blocks for block in group]
+        lists = [parts, vars(self.optimizer).values(), groups, *[group["params"] for group in groups], blocks, *blocks]
+        flags = [(group, name) for group in groups for name in STRUCTURE if name in group]
+        return Watch([self.model, self.loss], held, lists=[*lists, *states], flags=flags, trains=True)
 
     def _target(self, x: Array, y: Array) -> Array:
         """Return the target as the kernels read it: class indices as int64, all else in the dtype of the outputs."""
         if y.dtype.kind in "iu" and isinstance(self.loss, (NLLLoss, CrossEntropyLoss)):
             return _readable(_wide(y))
-        floats = x.dtype if x.dtype.kind == "f" or not self.parameters else self.parameters[0].dtype
+        parameter = next(self.model.parameters(), None) if x.dtype.kind != "f" else None
+        floats = x.dtype if parameter is None else parameter.dtype
         return _readable(y.astype(floats, copy=False)) if y.dtype.kind in "fiub" else y
 
     def __getstate__(self) -> tuple[Any, ...]:
@@ -125,9 +129,8 @@ class CompiledStep(TrainingStep):
         CompiledStep.__init__(self, *state)  # a copy makes its own programs
 
     def __repr__(self) -> str:
-        if not self._programs:
-            return f"CompiledStep(batch_size={self.batch_size}), no program yet: it is made for the first batch"
-        return "\n\n".join(str(program) for program in self._programs.values())
+        listings = "\n\n".join(map(str, self._programs))
+        return listings or f"CompiledStep(batch_size={self.batch_size}), no program yet: it is made for the first batch"
 
 
 def _wide(x: Array) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -95,10 +96,10 @@ class TrainingProgram:
         pull(dy, False)
         b.clear_others()
         if owner.clip_norm is not None:
-            lower_clipping(b, owner.trained, owner.clip_norm)
+            max_norm = b.options.cell(lambda: float(owner.clip_norm or math.inf), "clip_norm")
+            lower_clipping(b, owner.trained, max_norm)
         updates.finish()
         self.program = Program(b.instructions)
-        self.arrays: list[Array] = []  # kept, so that no other array can take their identity
 
     def _emit_gathering(self, source: Source) -> tuple[Buffer, Buffer]:
         """Emit what is done before each step of an epoch; return the batch."""

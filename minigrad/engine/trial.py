@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
@@ -33,13 +34,14 @@ def evaluate(model: Module, x: Array) -> Array:
 def forward_state(model: Module) -> Callable[[], None]:
     """Return what puts back all that a training forward changes: buffers, and the counters of masks."""
     buffers = [(array, array.copy()) for _, array in model.named_buffers()]
-    counters = [(module, vars(module)["step"]) for module in model.modules() if {"seed", "step"} <= vars(module).keys()]
+    random: list[Any] = [module for module in model.modules() if hasattr(module, "seed") and hasattr(module, "step")]
+    steps = [module.step for module in random]
 
     def put_back() -> None:
         for array, before in buffers:
             array[...] = before
-        for module, step in counters:
-            vars(module)["step"] = step
+        for module, step in zip(random, steps, strict=True):
+            module.step = step
 
     return put_back
 

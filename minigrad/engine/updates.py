@@ -17,7 +17,7 @@ from minigrad.optim.flat import Block
 Group = dict[str, Any]
 
 
-def lower_clipping(b: Lowering, parameters: list[Parameter], max_norm: float) -> None:
+def lower_clipping(b: Lowering, parameters: list[Parameter], max_norm: Cell) -> None:
     """Emit the scaling of all gradients to a joint norm of at most `max_norm`.
 
     Arguments:

@@ -123,15 +123,15 @@ class PReLU(Module):
     def _forward(self, x: Array) -> tuple[Array, Array]:
         C = self.num_parameters
         x = self._input(x, f"(N, {C}, *)", C == 1 or (x.ndim >= 2 and x.shape[1] == C))
+        self._want_shape((C,), "weight")
         y = np.empty_like(x)
         kernels.prelu_forward(self._by_channel(x), self.weight.data, self._by_channel(y))
         return y, x
 
     def _backward(self, x: Array, dy: Array) -> Array:
         dx = np.empty_like(x)
-        x3, dy3, dx3 = self._by_channel(x), self._by_channel(dy), self._by_channel(dx)
         dw = self.weight.grad if self.weight.requires_grad else np.zeros_like(self.weight.data)
-        kernels.prelu_backward(dy3, self.weight.data, x3, dw, dx3)
+        kernels.prelu_backward(self._by_channel(dy), self.weight.data, self._by_channel(x), dw, self._by_channel(dx))
         return dx
 
     def extra_repr(self) -> str:

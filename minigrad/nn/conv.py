@@ -54,11 +54,16 @@ class Convolution(ImageLayer):
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
         for name, value in options.items():
             setattr(self, name, self._each(name, value, 0 if "padding" in name else 1))
-        small, large = (in_channels, out_channels) if self.transposed else (out_channels, in_channels)
-        shape = (small, large // groups, *self.kernel_size)
+        shape = self._weight_shape
         bound, rng = math.prod(shape[1:]) ** -0.5, generator(rng)
         self.weight = Parameter(rng.uniform(-bound, bound, shape).astype(np.float32))
         self.bias = Parameter(rng.uniform(-bound, bound, out_channels).astype(np.float32)) if bias else None
+
+    @property
+    def _weight_shape(self) -> tuple[int, ...]:
+        channels = self.in_channels, self.out_channels
+        small, large = channels if self.transposed else reversed(channels)
+        return (small, 0 if large % self.groups else large // self.groups, *self.kernel_size)
 
     @abstractmethod
     def windows(self, lengths: Lengths) -> Windows:
@@ -99,6 +104,8 @@ class Convolution(ImageLayer):
 
     def _forward(self, x: Array) -> tuple[Array, Any]:
         x = self._image(x, self.in_channels)
+        self._want_shape(self._weight_shape, "weight")
+        self._want_shape((self.out_channels,), "bias")
         lengths = x.shape[-self.rank :]
         table, _, outputs = self.tables(self.windows(lengths))
         pixels = self._padded(to_pixels(x, self.rank), lengths)

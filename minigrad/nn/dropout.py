@@ -41,7 +41,16 @@ class Dropout(Module):
             raise ValueError(f"{type(self).__name__}: want a probability p in [0, 1], got {p}")
         self.p, self.inplace = p, inplace
         self.seed = int(generator(rng).integers(2**63))
-        self.step = 0
+        self._steps = np.zeros(1, np.int64)  # an array, which compiled programs count in
+
+    @property
+    def step(self) -> int:
+        """How many training forwards there have been."""
+        return int(self._steps[0])
+
+    @step.setter
+    def step(self, step: int) -> None:
+        self._steps[0] = step
 
     def _forward(self, x: Array) -> tuple[Array, tuple[int, int] | None]:
         x = self._input(x)

@@ -57,6 +57,9 @@ class GroupNorm(Module):
     def _forward(self, x: Array) -> tuple[Array, Any]:
         C = self.num_channels
         x = self._input(x, f"(N, {C}, *)", x.ndim >= 2 and x.shape[1] == C)
+        self._want_shape((C,), "weight", "bias")
+        if C % self.num_groups:
+            raise LayerError(self, f"want groups that divide the channels, got {self.num_groups} and {C}")
         if x.size == self.num_groups:
             raise LayerError(self, f"want more than 1 value in each group, got {x.shape}")
         pixels = to_pixels(x.reshape(len(x), C, -1), 1)
@@ -140,6 +143,7 @@ class InstanceNorm2d(ChannelNorm, ImageLayer):
     def _forward(self, x: Array) -> tuple[Array, Any]:
         C = self.num_features
         x = self._image(x, C)
+        self._want_shape((C,), "weight", "bias", "running_mean", "running_var")
         pixels = to_pixels(x, self.rank)
         y = np.empty_like(pixels)
         gamma, beta = affine(self.weight, self.bias, C, x.dtype)

@@ -64,6 +64,8 @@ class Linear(Module):
 
     def _forward(self, x: Array) -> tuple[Array, Array]:
         x = self._input(x, f"(*, {self.in_features})", x.ndim >= 1 and x.shape[-1] == self.in_features)
+        self._want_shape((self.out_features, self.in_features), "weight")
+        self._want_shape((self.out_features,), "bias")
         y = x @ self.weight.data.T
         if self.bias is not None:
             y += self.bias.data
@@ -147,6 +149,7 @@ class Embedding(Module):
             raise LayerError(self, f"want a non-empty input, got shape {x.shape}")
         if x.min() < 0 or x.max() >= self.num_embeddings:
             raise LayerError(self, f"want indices in [0, {self.num_embeddings}), got {x.min()} to {x.max()}")
+        self._want_shape((self.num_embeddings, self.embedding_dim), "weight")
         return self.weight.data[x], x
 
     def _backward(self, x: Array, dy: Array) -> Array:

@@ -163,6 +163,13 @@ class Module(ABC):
             raise LayerError(self, f"want a non-empty input, got shape {x.shape}")
         return for_kernels(x)
 
+    def _want_shape(self, shape: tuple[int, ...], *names: str) -> None:
+        """Raise where one of these parameters or buffers is not as the layer's options say: kernels trust them."""
+        for name in names:
+            array = getattr(self, name)
+            if array is not None and array.shape != shape:
+                raise LayerError(self, f"{name} has the shape {array.shape}, the layer's options want {shape}")
+
     def compiled(self, batch_size: int | None = None) -> CompiledOutputs:
         """Return a function x -> outputs in evaluation mode, each batch of which is one native call.
 

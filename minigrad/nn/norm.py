@@ -110,6 +110,7 @@ class _BatchNorm(ChannelNorm):
         C = self.num_features
         want = " or ".join(f"(N, {C}{axes})" for axes in self.axes.values())
         x = self._input(x, want, x.ndim in self.axes and x.shape[1] == C)
+        self._want_shape((C,), "weight", "bias", "running_mean", "running_var")
         rows, fixed = to_rows(x, 1), self.fixed
         if fixed is None:
             mean, inv_std = self._batch_statistics(rows)
@@ -261,6 +262,7 @@ class LayerNorm(Module):
     def _forward(self, x: Array) -> tuple[Array, Any]:
         shape = self.normalized_shape
         x = self._input(x, f"(*, {', '.join(map(str, shape))})", x.shape[-len(shape) :] == shape)
+        self._want_shape(shape, "weight", "bias")
         rows = x.reshape(-1, math.prod(shape))
         gamma, beta = affine(self.weight, self.bias, rows.shape[1], x.dtype)
         mean, inv_std = np.empty(len(rows), x.dtype), np.empty(len(rows), x.dtype)

@@ -75,7 +75,7 @@ class Adam(Optimizer):
             float(group["betas"][1]),
             *floats(group, "eps", "weight_decay", "l1"),
             block.step,
-            self.decoupled,
+            bool(group["decoupled_weight_decay"]),
             bool(group["maximize"]),
         )
 

@@ -13,6 +13,7 @@ from minigrad.data.samples import Samples, sample, stack
 
 Data = Loader | ArrayDataset | tuple[npt.ArrayLike, npt.ArrayLike] | Samples
 X = Data | npt.ArrayLike
+UNCHANGED = Preparation()
 
 
 def training_batches(data: Data, batch_size: int, seed: int, epochs_done: int) -> Loader:
@@ -40,7 +41,7 @@ def evaluation_batches(data: Data, batch_size: int, prepared: Preparation, what:
     """
     if isinstance(data, Loader):
         return data.in_order()
-    if prepared != Preparation():
+    if prepared != UNCHANGED:
         does = f"normalises (mean {prepared.mean}, std {prepared.std})"
         if (prepared.size, prepared.channels) != (None, None):
             does += f" and brings images to a form (size {prepared.size}, channels {prepared.channels})"

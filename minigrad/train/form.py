@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+from typing import Any
+
 import numpy as np
 
 from minigrad.data import Loader, Preparation
@@ -27,12 +30,22 @@ class Form:
 
     def __init__(self, model: Module, loss: Loss | None) -> None:
         self._model, self._loss = model, loss
-        self._takes_integers = any(module.takes_integers for module in model.modules())
-        dtypes = (parameter.dtype for parameter in model.parameters())
-        self._dtype = next((dtype for dtype in dtypes if dtype.kind == "f"), np.dtype(np.float32))
-        first = _first_layer(model)
-        self._channels = first.in_channels if isinstance(first, Conv2d) else None
         self._of_sample: tuple[int, ...] | None = None
+
+    # Each is asked for only where the data make it matter: walking a small model takes as long as its forward.
+    @cached_property
+    def _dtype(self) -> np.dtype[Any]:
+        dtypes = (parameter.dtype for parameter in self._model.parameters())
+        return next((dtype for dtype in dtypes if dtype.kind == "f"), np.dtype(np.float32))
+
+    @cached_property
+    def _takes_integers(self) -> bool:
+        return any(module.takes_integers for module in self._model.modules())
+
+    @cached_property
+    def _channels(self) -> int | None:
+        first = _first_layer(self._model)
+        return first.in_channels if isinstance(first, Conv2d) else None
 
     def of(self, batches: Loader) -> Loader:
         """Return a Loader of the same data in this form; the same Loader where nothing is to be changed."""
@@ -45,23 +58,19 @@ class Form:
 
     def samples(self, x: Array) -> Array:
         """Return samples as the model takes them."""
-        if self._takes_integers and x.dtype.kind in "biu":
+        if x.dtype.kind in "biu" and self._takes_integers:
             return x.astype(INDEX) if x.dtype in (np.uint8, bool) else x
-        if x.dtype not in (np.uint8, self._dtype):
+        if x.dtype != np.uint8 and x.dtype != self._dtype:
             x = x.astype(self._dtype)
-        return x if self._channels is None else self._images(x, self._channels)
-
-    @staticmethod
-    def _images(x: Array, channels: int) -> Array:
-        if x.ndim == 3 and channels == 1:
+        if x.ndim == 3 and self._channels == 1:
             return x[:, None]
-        if x.ndim == 4 and x.shape[1] not in (1, channels) and x.shape[3] == channels:
+        if x.ndim == 4 and x.shape[1] not in (1, self._channels) and x.shape[3] == self._channels:
             return np.ascontiguousarray(x.transpose(0, 3, 1, 2))
         return x
 
     def takes_one(self, x: Array) -> bool:
         """Return whether x is one sample, without the axis of samples: the model takes x[None]."""
-        if x.ndim == 0 or (self._takes_integers and x.dtype.kind in "biu"):
+        if x.ndim == 0 or (x.dtype.kind in "biu" and self._takes_integers):
             return False
         try:
             batch = Preparation().batch(self.samples(x[None]), np.arange(1), np.arange(1), 0)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def random_layers(model: Module) -> dict[str, Any]:
     """Return the layers that draw a mask from (seed, step), by their dotted names."""
-    return {name: module for name, module in model.named_modules() if {"seed", "step"} <= set(vars(module))}
+    return {name: each for name, each in model.named_modules() if hasattr(each, "seed") and hasattr(each, "step")}
 
 
 def capture(trainer: Trainer) -> dict[str, Any]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from functools import partial
+from operator import is_
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -66,7 +67,9 @@ class EagerSteps:
         on_step_end = [callback.on_step_end for callback in overridden(active, "on_step_end")]
         step = engine.EagerStep(trainer.model, trainer.loss, trainer.optimizer)
         for trainer.step, (x, y) in enumerate(batches, 1):
-            step.clip_norm = trainer.clip_norm  # a callback may have changed it
+            # A callback may have changed them.
+            step.model, step.loss, step.optimizer = trainer.model, trainer.loss, trainer.optimizer
+            step.clip_norm = trainer.clip_norm
             measured, outputs = step.update(x, y, partial(self._tell, on_loss, x, y))
             trainer.means.add(measured, outputs, y)
             for act in on_step_end:
@@ -97,15 +100,12 @@ class CompiledSteps:
 
     Arguments:
         trainer: whose steps they are.
-        batch_size: of the training.
     """
 
-    def __init__(self, trainer: Trainer, batch_size: int) -> None:
-        self._trainer, self._batch_size = trainer, batch_size
-        self._options: list[tuple[str, Any]] | None = None
-        self._stops = bool(overridden(trainer.callbacks, "on_loss"))
+    def __init__(self, trainer: Trainer) -> None:
+        self._trainer = trainer
+        self._step: engine.TrainingStep | None = None
         self._at_once = 1
-        self._data: tuple[Loader, Array, Array] | None = None
 
     def run(self, batches: Loader, active: list[Callback]) -> None:
         """Do all steps of an epoch.
@@ -115,6 +115,7 @@ class CompiledSteps:
             active: what acts in its course.
         """
         trainer, schedule = self._trainer, None
+        self._batch_size, self._stops = batches.batch_size, bool(overridden(trainer.callbacks, "on_loss"))
         is_native = type(batches) is Loader and holds_arrays(batches.data)
         schedules = _schedules(overridden(trainer.callbacks, "on_step_end"))
         self._is_single = not is_native or schedules is None or len(schedules) > 1
@@ -122,7 +123,7 @@ class CompiledSteps:
             schedule = schedules[0] if schedules else None
             active = [callback for callback in active if callback not in trainer.callbacks]
         on_step_end = [callback.on_step_end for callback in overridden(active, "on_step_end")]
-        trainer.step, self._parts = 0, [*trainer.model.modules(), trainer.loss]
+        trainer.step = 0
         for part in self._gathered(batches) if is_native else _iterated(batches):
             self._run_part(part, schedule)
             for act in on_step_end:
@@ -130,41 +131,35 @@ class CompiledSteps:
 
     def _gathered(self, batches: Loader) -> Iterator[Part]:
         """Yield the samples of the epoch, as many at a time as one call is to take."""
-        x, y = self._arrays(batches)
+        data, (x, y) = batches.data, _arrays(batches)
         epoch, size = batches.epoch, batches.batch_size
         order, start = batches.order(epoch)[: len(batches) * size], 0
         while start < len(order):
+            if batches.data is not data:  # a callback has changed it
+                data, (x, y) = batches.data, _arrays(batches)
             end = start + size * self._at_once
             yield Part(x, y, order[start:end], batches.preparation, epoch)
             start = end
         batches.epoch = epoch + 1
 
-    def _arrays(self, batches: Loader) -> tuple[Array, Array]:
-        """Return samples and targets. Integers become what programs take as indices, once and not in each call."""
-        if self._data is None or self._data[0] is not batches:
-            assert holds_arrays(batches.data)
-            x, y = batches.data.x, batches.data.y
-            x = x.astype(np.int64, copy=False) if x.dtype.kind in "iu" and x.dtype != np.uint8 else x
-            self._data = batches, x, y.astype(np.int64, copy=False) if y.dtype.kind in "iu" else y
-        return self._data[1:]
-
     def _run_part(self, part: Part, schedule: LRScheduler | None) -> None:
-        self._bring_up_to_date()
+        step = self._current_step()
         trainer, start = self._trainer, perf_counter()
-        result = self._step.run_epoch(**part._asdict(), schedule=schedule, stop_on_nan=self._stops)
+        result = step.run_epoch(**part._asdict(), schedule=schedule, stop_on_nan=self._stops)
         self._adapt(len(result.losses), perf_counter() - start)
         trainer.step += len(result.losses)
         if self._stops and not math.isfinite(result.totals[-1]):
             self._tell_of_nan(part, result)
         trainer.means.add_epoch(result)
 
-    def _bring_up_to_date(self) -> None:
-        """Have a compiled step for the options that layers and loss have now: callbacks may have changed them."""
-        trainer = self._trainer
-        options = [item for part in self._parts for item in vars(part).items() if _is_option(*item)]
-        if options != self._options:
-            what = trainer.model, trainer.loss, trainer.optimizer, self._batch_size
-            self._step, self._options = engine.compile(*what, clip_norm=trainer.clip_norm), options
+    def _current_step(self) -> engine.TrainingStep:
+        """Return a step for what the trainer has now: callbacks may have changed it."""
+        trainer, step = self._trainer, self._step
+        parts = trainer.model, trainer.loss, trainer.optimizer
+        if step is None or not all(map(is_, parts, (step.model, step.loss, step.optimizer))):
+            self._step = step = engine.compile(*parts, self._batch_size)
+        step.batch_size, step.clip_norm = self._batch_size, trainer.clip_norm
+        return step
 
     def _adapt(self, steps: int, seconds: float) -> None:
         """Choose how many steps the next call does, after one of so many that took so long."""
@@ -182,10 +177,6 @@ class CompiledSteps:
             callback.on_loss(self._trainer, x, y, float(result.losses[-1]))
 
 
-def _is_option(name: str, value: Any) -> bool:
-    return isinstance(value, (bool, int, float, str)) and name not in ("training", "step")
-
-
 def _schedules(acting: list[Callback]) -> list[LRScheduler] | None:
     """Return the schedules that go on after each step; None where something else happens then."""
     schedules = []
@@ -197,6 +188,14 @@ def _schedules(acting: list[Callback]) -> list[LRScheduler] | None:
     return schedules
 
 
+def _arrays(batches: Loader) -> tuple[Array, Array]:
+    """Return samples and targets. Integers become what programs take as indices, once and not in each call."""
+    assert holds_arrays(batches.data)
+    x, y = batches.data.x, batches.data.y
+    x = x.astype(np.int64, copy=False) if x.dtype.kind in "iu" and x.dtype != np.uint8 else x
+    return x, y.astype(np.int64, copy=False) if y.dtype.kind in "iu" else y
+
+
 def _iterated(batches: Loader) -> Iterator[Part]:
     for x, y in batches:
         yield Part(x, y, np.arange(len(x)))
@@ -205,11 +204,16 @@ def _iterated(batches: Loader) -> Iterator[Part]:
 _said_in_this_process: set[str] = set()
 
 
-def make_steps(trainer: Trainer, batch_size: int) -> EagerSteps | CompiledSteps:
-    """Return the compiled steps where there can be any; elsewhere the others, and a line says why, once."""
+def make_steps(trainer: Trainer, last: EagerSteps | CompiledSteps | None) -> EagerSteps | CompiledSteps:
+    """Return the compiled steps where there can be any; elsewhere the others, and a line says why, once.
+
+    Arguments:
+        trainer: whose steps they are.
+        last: the steps of the last epoch, which go on where they can.
+    """
     reason = why_eager(trainer) if trainer.compiled else ""
     if trainer.compiled and not reason:
-        return CompiledSteps(trainer, batch_size)
+        return last if isinstance(last, CompiledSteps) else CompiledSteps(trainer)
     said = _said_in_this_process if reason == engine.why_nothing() else trainer.reasons_said
     if reason and reason not in said:
         said.add(reason)

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from time import perf_counter
 
-from minigrad.data import Loader, Preparation
+from minigrad.data import Loader
 from minigrad.data.conversion import is_bare
 from minigrad.engine.trial import evaluate, in_training
 from minigrad.kernels.compiling import listening
@@ -17,7 +17,7 @@ from minigrad.numbers import whole
 from minigrad.optim import Optimizer
 from minigrad.showing import ShownAsCall
 from minigrad.train.alone import alone
-from minigrad.train.batches import Data, X, evaluation_batches, refuse_arrays, samples_of, training_batches
+from minigrad.train.batches import UNCHANGED, Data, X, evaluation_batches, refuse_arrays, samples_of, training_batches
 from minigrad.train.callbacks import Callback
 from minigrad.train.checkpoint import read_checkpoint
 from minigrad.train.errors import Terminated, TrainingError
@@ -110,7 +110,7 @@ class Trainer(ShownAsCall):
         self.columns: list[str] = []
         self.means = Means(loss, metrics)
         self.batches: Loader
-        self._prepared = Preparation()
+        self._prepared = UNCHANGED
         self.is_resumed = False
         self.resumed_order: dict[str, int] = {}
         self.settings_at_starts: list[Settings] = []
@@ -182,9 +182,9 @@ class Trainer(ShownAsCall):
                 ends.enter_context(terminating())
                 self._prepare(batches, checks, epochs)
                 self._start_callbacks(ends)
-                steps = make_steps(self, batches.batch_size)
+                self._steps: EagerSteps | CompiledSteps | None = None
                 while self.epoch < self.last_epoch and not self.history.stopped:
-                    self._run_epoch(steps, batches, checks)
+                    self._run_epoch(batches, checks)
                     given.epoch = batches.epoch
             except KeyboardInterrupt as ending:
                 self.history.stopped = "terminated" if isinstance(ending, Terminated) else "interrupted"
@@ -241,13 +241,14 @@ class Trainer(ShownAsCall):
             ends.callback(callback.on_fit_end, self)
         self.is_resumed = False
 
-    def _run_epoch(self, steps: EagerSteps | CompiledSteps, batches: Loader, checks: Loader | None) -> None:
+    def _run_epoch(self, batches: Loader, checks: Loader | None) -> None:
         self.epoch, self.step, self.means = len(self.history) + 1, 0, Means(self.loss, self._resolved)
         for callback in self._active:
             callback.on_epoch_start(self)
         start = perf_counter()
+        self._steps = make_steps(self, self._steps)
         with in_training(self.model):
-            steps.run(batches, self._active)
+            self._steps.run(batches, self._active)
         own = {"epoch": self.epoch, "seconds": perf_counter() - start, "lr": self.optimizer.param_groups[0]["lr"]}
         measured = own | self.means.result() | ({} if checks is None else self._validate(checks))
         row = {name: measured[name] for name in self.columns}
@@ -280,7 +281,14 @@ class Trainer(ShownAsCall):
                 run did not have.
             ValueError: the checkpoint is of another model or optimizer.
         """
-        restore(self, read_checkpoint(path))
+        state = read_checkpoint(path)
+        try:
+            restore(self, state)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise TrainingError(
+                f"{path}: not what a checkpoint holds: damaged (older files have no checksum), of another version, "
+                f"or a callback does not take its state: {error!r}"
+            ) from error
         self.is_resumed = True
 
     # ------------------------------------------------------------------------------------------------- evaluation
