@@ -129,7 +129,6 @@ class TrainingStep(ShownAsCall, ABC):
     optimizer: Optimizer
     batch_size: int
     clip_norm: float | None
-    parameters: list[Parameter]
 
     def __init__(
         self, model: Module, loss: Loss, optimizer: Optimizer, batch_size: int = 64, clip_norm: float | None = None

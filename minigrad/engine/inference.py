@@ -34,7 +34,6 @@ class CompiledModel:
             more, or fewer. By default as many as leave what is between the layers in the cache.
     """
 
-    model: Module
     batch_size: int | None
 
     def __init__(self, model: Module, batch_size: int | None = None) -> None:

@@ -33,7 +33,6 @@ class Dropout(Module):
     """
 
     seed: int
-    step: int
 
     def __init__(self, p: float = 0.5, inplace: bool = False, *, rng: np.random.Generator | int | None = None) -> None:
         super().__init__()
