@@ -64,6 +64,17 @@ def test_samples_of_any_numbers(compiled, dtype):
     assert_same(got, trained(compiled, pairs))
 
 
+def test_numbers_that_the_models_floats_cannot_hold():
+    x, y = X.astype(np.float64), Y.astype(np.float64)
+    x[3, 1] = y[5] = 1e300
+    with pytest.raises(ValueError, match="x holds numbers that float32 cannot: scale them"):
+        make(False).fit((x, Y))
+    with pytest.raises(ValueError, match="y holds numbers that float32 cannot"):
+        make(False, linear(1), nn.MSELoss()).fit((X, y))
+    x[3, 1] = np.inf
+    assert not np.isfinite(make(False).predict(x)[3]).any()
+
+
 def test_a_model_in_float64_takes_all_in_float64(compiled):
     def wide():
         model = linear()

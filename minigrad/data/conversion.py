@@ -42,13 +42,13 @@ def as_array(what: str, value: Any) -> Array:
     """
     if type(value) is np.ndarray:
         return _numbers(what, value)
+    if hasattr(value, "to_numpy"):
+        return _frame(what, value) if is_frame(value) else _column(what, value)
     if is_sparse(value):
         raise TypeError(f"{what} is sparse ({type(value).__name__}): give its dense form, {what[-1]}.toarray()")
     if isinstance(value, np.ma.MaskedArray):
         return _without_gaps(what, value)
-    if is_frame(value):
-        return _frame(what, value)
-    return _column(what, value) if hasattr(value, "to_numpy") else _numbers(what, _plain(what, value))
+    return _numbers(what, _plain(what, value))
 
 
 def is_sparse(value: object) -> bool:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from minigrad.data.arrays import ArrayDataset, holds_arrays
 from minigrad.data.augmentation import Augmentation
 from minigrad.data.preparation import Numbers, Preparation
-from minigrad.data.samples import Columns, Samples, as_dataset, item, stack
+from minigrad.data.samples import Columns, Samples, as_dataset, item, stack, stack_labels
 from minigrad.numbers import whole
 from minigrad.showing import as_call
 
@@ -117,7 +117,7 @@ class Loader:
         if holds_arrays(self.data):
             return self.preparation.batch(self.data.x, index, index, self.epoch), self.data.y[index]
         samples, labels = zip(*(item(self.data, int(i), self.columns) for i in index), strict=True)
-        y = stack("labels", list(labels), index)
+        y = stack_labels(list(labels), index)
         if self.preparation.wants_images and len({sample.shape for sample in samples}) > 1:
             return self._of_many_sizes(samples, y, index)
         return self._prepared(stack("samples", list(samples), index), y, index)
@@ -163,7 +163,7 @@ class Loader:
 
 def _first(data: Samples, columns: Columns | None) -> tuple[Array, Array]:
     x, y = item(data, 0, columns)
-    return x[None], y[None]
+    return x[None], np.asarray(y)[None]
 
 
 def _checked(columns: Columns | None) -> Columns | None:

@@ -36,6 +36,8 @@ def eight_bits(picture: Image, ground: int = 0) -> Image:
     Raises:
         ValueError: for modes without a defined range (floats, and integers of 32 bits from a file of unknown range).
     """
+    if picture.mode in ("L", "RGB") and "transparency" not in picture.info:
+        return picture
     if picture.mode.startswith("I;16") or (picture.mode == "I" and picture.format in FORMATS_OF_16_BITS):
         return _scaled(picture, ground)
     if picture.mode in ("I", "F"):

@@ -66,7 +66,8 @@ class Preparation:
         changes = self.wants_images or (self.mean, self.std) != (0, 1)
         if changes and x.dtype != np.uint8 and x.dtype not in FLOATS:
             raise TypeError(
-                f"Loader: augment, size, channels, mean and std want x to be uint8, float32 or float64, got {x.dtype}"
+                f"Loader: augment, size, channels, mean and std want x to be uint8, float32 or float64, got {x.dtype}: "
+                "x.astype(np.float32)"
             )
         if not self.wants_images:
             return x.shape[1:]

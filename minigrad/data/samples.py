@@ -7,12 +7,14 @@ import numpy as np
 import numpy.typing as npt
 
 from minigrad.data.arrays import ArrayDataset
-from minigrad.data.conversion import as_array, is_bare
+from minigrad.data.conversion import NUMBERS, as_array, is_bare
 from minigrad.data.pictures import is_picture, pixels
 
 Array = npt.NDArray[Any]
 Columns = tuple[Any, Any]
 CHANNELS = (1, 3, 4)  # of a picture of bytes
+SCALARS = (int, float, np.integer, np.floating)
+BYTES = np.dtype(np.uint8).char
 
 
 class Samples(Protocol):
@@ -89,8 +91,8 @@ def _remedy(data: Any) -> str:
     return ""
 
 
-def item(data: Samples, i: int, columns: Columns | None = None) -> tuple[Array, Array]:
-    """Return the sample and the label of one item; pictures as bytes (C, H, W).
+def item(data: Samples, i: int, columns: Columns | None = None) -> tuple[Array, Any]:
+    """Return the sample and the label of one item; pictures as bytes (C, H, W), a label as a number or an array.
 
     Arguments:
         data: the data set.
@@ -101,22 +103,38 @@ def item(data: Samples, i: int, columns: Columns | None = None) -> tuple[Array, 
         TypeError: if the item is no pair, or holds something else than numbers and pictures.
     """
     found = data[i]
-    name = f"item {i} of {type(data).__name__}"
+    if columns is not None or not isinstance(found, (tuple, list)) or len(found) != 2:
+        found = _pair(data, i, found, columns)
+    x, y = found
+    try:
+        return _as_sample(x), y if isinstance(y, SCALARS) else as_array("y", y)
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"Loader: item {i} of {type(data).__name__}: {error}") from None
+
+
+def _pair(data: Samples, i: int, found: Any, columns: Columns | None) -> tuple[Any, Any]:
+    name = f"Loader: item {i} of {type(data).__name__}"
     if columns is not None:
         try:
-            found = tuple(found[column] for column in columns)
+            return found[columns[0]], found[columns[1]]
         except (KeyError, IndexError, TypeError):
             has = f"the keys {_keys(found)}" if isinstance(found, Mapping) else f"a {type(found).__name__}"
-            raise TypeError(f"Loader: {name} has no columns {columns!r}, it has {has}") from None
-    elif isinstance(found, Mapping):
+            raise TypeError(f"{name} has no columns {columns!r}, it has {has}") from None
+    if isinstance(found, Mapping):
         raise TypeError(
-            f"Loader: {name} must be (sample, label), got dict with the keys {_keys(found)}: name the two, for "
-            f"instance Loader(data, columns=({_keys(found, 2)}))"
+            f"{name} must be (sample, label), got dict with the keys {_keys(found)}: name the two, for instance "
+            f"Loader(data, columns=({_keys(found, 2)}))"
         )
-    if not isinstance(found, (tuple, list)) or len(found) != 2:
-        got = f"{type(found).__name__}" + (f" of {len(found)}" if isinstance(found, (tuple, list)) else "")
-        raise TypeError(f"Loader: {name} must be (sample, label), got {got}")
-    return sample(f"Loader: {name}: x", found[0]), as_array(f"Loader: {name}: y", found[1])
+    got = type(found).__name__ + (f" of {len(found)}" if isinstance(found, (tuple, list)) else "")
+    raise TypeError(f"{name} must be (sample, label), got {got}")
+
+
+def _as_sample(value: Any) -> Array:
+    # Most samples are arrays, of which little need be asked.
+    if type(value) is np.ndarray and value.dtype.kind in NUMBERS:
+        return value if value.dtype.char != BYTES else _channels_first(value)
+    return sample("x", value)
 
 
 def sample(what: str, value: Any) -> Array:
@@ -124,9 +142,13 @@ def sample(what: str, value: Any) -> Array:
     if is_picture(value):
         return pixels(value)
     array = as_array(what, value)
-    if array.dtype == np.uint8 and array.ndim == 2:
+    return _channels_first(array) if array.dtype.char == BYTES else array
+
+
+def _channels_first(array: Array) -> Array:
+    if array.ndim == 2:
         return array[None]
-    if array.dtype == np.uint8 and array.ndim == 3 and array.shape[-1] in CHANNELS and array.shape[0] not in CHANNELS:
+    if array.ndim == 3 and array.shape[2] in CHANNELS and array.shape[0] not in CHANNELS:
         return np.ascontiguousarray(array.transpose(2, 0, 1))
     return array
 
@@ -144,6 +166,13 @@ def stack(what: str, arrays: list[Array], index: Array) -> Array:
         is_image = what == "samples" and all(len(shape) == 3 for shape in shapes)
         raise ValueError(f"Loader: {what} of one batch have different shapes: {examples}{remedy if is_image else ''}")
     return np.stack(arrays)
+
+
+def stack_labels(labels: list[Any], index: Array) -> Array:
+    """Return labels, numbers or arrays, as one array."""
+    if any(isinstance(label, np.ndarray) for label in labels):
+        return stack("labels", [np.asarray(label) for label in labels], index)
+    return as_array("Loader: y", labels)
 
 
 def _keys(mapping: Mapping[Any, Any], count: int = 9) -> str:

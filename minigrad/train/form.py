@@ -61,12 +61,19 @@ class Form:
         if x.dtype.kind in "biu" and self._takes_integers:
             return x.astype(INDEX) if x.dtype in (np.uint8, bool) else x
         if x.dtype != np.uint8 and x.dtype != self._dtype:
-            x = x.astype(self._dtype)
+            x = self._floats("x", x)
         if x.ndim == 3 and self._channels == 1:
             return x[:, None]
         if x.ndim == 4 and x.shape[1] not in (1, self._channels) and x.shape[3] == self._channels:
             return np.ascontiguousarray(x.transpose(0, 3, 1, 2))
         return x
+
+    def _floats(self, name: str, array: Array) -> Array:
+        try:
+            with np.errstate(over="raise"):
+                return array.astype(self._dtype)
+        except FloatingPointError:
+            raise ValueError(f"{name} holds numbers that {self._dtype} cannot: scale them, or take them out") from None
 
     def takes_one(self, x: Array) -> bool:
         """Return whether x is one sample, without the axis of samples: the model takes x[None]."""
@@ -84,7 +91,7 @@ class Form:
         if self._loss is None or self._loss.targets == "any":
             return y
         if self._loss.targets == "values":
-            y = y if y.dtype == self._dtype else y.astype(self._dtype)
+            y = y if y.dtype == self._dtype else self._floats("y", y)
             return y[:, None] if y.ndim == 1 and self._outputs(x, preparation) == (1,) else y
         return self._classes(y, x, preparation)
 
