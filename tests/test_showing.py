@@ -38,6 +38,7 @@ SHOWN = {
     ),
     "Loader(data=ArrayDataset(x=uint8 (8, 1, 4, 4), y=int64 (8,)), batch_size=4, shuffle=True, mean=0.5, "
     "augment=Augmentation(...))": data.Loader((X, Y), 4, shuffle=True, mean=0.5, augment=data.Augmentation(flip=0.5)),
+    "Subset(2 of [([1.0], 0), ([2.0], 1)])": data.samples.Subset([([1.0], 0), ([2.0], 1)], [0, 1]),
     "ArrayDataset(x=uint8 (8, 1, 4, 4), y=int64 (8,))": data.ArrayDataset(X, Y),
 }
 

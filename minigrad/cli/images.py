@@ -9,9 +9,10 @@ import numpy.typing as npt
 
 from minigrad.cli.errors import CommandError
 from minigrad.data import read_idx
+from minigrad.data.pictures import eight_bits
 
 Array = npt.NDArray[Any]
-NPY, GZIP = b"\x93NUMPY", b"\x1f\x8b"
+NPY, GZIP, TYPES = b"\x93NUMPY", b"\x1f\x8b", b"\x08\x09\x0b\x0c\x0d\x0e"
 
 
 def read_images(file: str, shape: list[int], invert: bool) -> Array:
@@ -31,13 +32,18 @@ def read_images(file: str, shape: list[int], invert: bool) -> Array:
     start = _first_bytes(file)
     if start.startswith(NPY):
         images = _as_images(file, _read_npy(file), shape)
-    elif start.startswith(GZIP) or (start[:2] == b"\0\0" and start[2:3] in b"\x08\x09\x0b\x0c\x0d\x0e"):
+    elif start.startswith(GZIP) or _is_idx(start):
         images = _as_images(file, read_idx(file), shape)
     else:
         return _read_picture(file, shape, invert)
     if invert:
         images = (255 if images.dtype == np.uint8 else np.float32(1)) - images
     return images
+
+
+def _is_idx(start: bytes) -> bool:
+    """Return whether a file begins as IDX does: a run-length TGA of grey pixels does, too, but with rank 0."""
+    return len(start) > 3 and start[:2] == b"\0\0" and start[2] in TYPES and start[3] > 0
 
 
 def _first_bytes(file: str) -> bytes:
@@ -77,16 +83,16 @@ def _as_pixels(file: str, array: Array) -> Array:
 
 def _read_picture(file: str, shape: list[int], invert: bool) -> Array:
     try:
-        from PIL import Image, ImageOps
+        from PIL import ExifTags, Image, ImageOps
     except ImportError:
         raise CommandError(f"{file}: images need Pillow: pip install minigrad[image]") from None
     ground = 255 if invert else 0  # behind what is transparent, and beside what is not square
     try:
         with Image.open(file) as opened:
-            picture = ImageOps.exif_transpose(opened)
-            if "A" in picture.getbands() or "transparency" in picture.info:
-                behind = Image.new("RGBA", picture.size, (ground, ground, ground, 255))
-                picture = Image.alpha_composite(behind, picture.convert("RGBA"))
+            picture = eight_bits(opened, ground)
+            turned = ExifTags.Base.Orientation
+            picture.getexif()[turned] = opened.getexif().get(turned, 1)  # which not every conversion keeps
+            picture = ImageOps.exif_transpose(picture)
             _, height, width = shape
             pixels = np.asarray(ImageOps.pad(picture.convert("L"), (width, height), color=ground))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:

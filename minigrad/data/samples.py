@@ -9,6 +9,7 @@ import numpy.typing as npt
 from minigrad.data.arrays import ArrayDataset
 from minigrad.data.conversion import NUMBERS, as_array, is_bare
 from minigrad.data.pictures import is_picture, pixels
+from minigrad.showing import briefly
 
 Array = npt.NDArray[Any]
 Columns = tuple[Any, Any]
@@ -44,6 +45,9 @@ class Subset:
 
     def __init__(self, dataset: Samples, indices: Array | list[int]) -> None:
         self.dataset, self.indices = dataset, np.asarray(indices)
+
+    def __repr__(self) -> str:
+        return f"Subset({len(self)} of {briefly(self.dataset)})"
 
     def __len__(self) -> int:
         return len(self.indices)
