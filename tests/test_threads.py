@@ -19,7 +19,7 @@ from minigrad.data import Loader
 from minigrad.engine import EagerStep
 from minigrad.engine.eager import EagerModel
 from minigrad.train import Callback, Trainer, TrainingError
-from minigrad.train.evaluation import apply
+from minigrad.train.evaluation import Forward, apply
 from tests.backend import needs_engine
 
 THREADS = 4
@@ -30,7 +30,7 @@ LABELS = np.random.default_rng(1).integers(0, 10, 64)
 Serve = Callable[[nn.Module], np.ndarray]
 SERVE: dict[str, Serve] = {
     "eager": lambda model: EagerModel(model)(BATCH),
-    "evaluated": lambda model: apply(model, Loader((BATCH, LABELS)), compiled=False),
+    "evaluated": lambda model: apply(model, Loader((BATCH, LABELS)), Forward(compiled=False)),
     "compiled": lambda model: model.compiled()(BATCH),
     "compiled, in batches": lambda model: model.compiled(batch_size=24)(BATCH),
 }

@@ -16,7 +16,6 @@ from minigrad.engine.threads import get_num_threads
 from minigrad.engine.trial import try_model
 from minigrad.engine.watch import Programs, Watch
 from minigrad.nn import Module
-from minigrad.nn.errors import LayerError
 from minigrad.nn.recording import evaluating
 
 MOST, LEAST = 1024, 32  # samples in one call of the program
@@ -67,9 +66,7 @@ class CompiledModel:
             return LEAST
         key = (x.shape[1:], x.dtype)
         if key not in self._fitting:
-            try:
-                try_model(self.model, x[:LEAST])
-            except LayerError:  # one sample without N, or what no layer takes: the whole of it tells
+            if not self._takes_any_number(x):  # one sample without N, or what no layer takes: the whole of it tells
                 return MOST
             size = MOST
             while size > LEAST and self._bytes(size, x) > CACHE:
@@ -77,13 +74,22 @@ class CompiledModel:
             self._fitting[key] = size
         return self._fitting[key]
 
+    def _takes_any_number(self, x: Array) -> bool:
+        """Return whether two samples and three are taken, and give as many outputs: then any number is."""
+        try:
+            two, three = (try_model(self.model, x[:count]).shape for count in (2, 3))
+        except ValueError:
+            return False
+        return (two[:1], three[:1], two[1:]) == ((2,), (3,), three[1:])
+
     def _bytes(self, size: int, x: Array) -> int:
         lowered, _, _ = _forward(self.model, (size, *x.shape[1:]), x.dtype)
         return arena_bytes(lowered.instructions)
 
     def _made(self, x: Array) -> _ForwardProgram:
         """Return a new program for inputs like x."""
-        try_model(self.model, x)
+        if len(x) <= LEAST or not self._takes_any_number(x):
+            try_model(self.model, x)
         return self._programs.add((x.shape, x.dtype), _ForwardProgram(self.model, x))
 
     def _look(self) -> Watch:

@@ -50,6 +50,18 @@ def observe(model: Module, callback: Observer) -> Iterator[None]:
         _telling.reset(token)
 
 
+def multiply_adds(model: Module, input_shape: tuple[int, ...], dtype: npt.DTypeLike) -> int:
+    """Return the multiply-adds of one forward, as `summary` does, without its table."""
+    counts: list[int] = []
+    token = _telling.set((lambda module, x, y: counts.append(module.multiply_adds(x.shape, y.shape)),))
+    try:
+        with evaluating(), _hooked(list(model.modules())):
+            model(np.zeros(input_shape, dtype))
+    finally:
+        _telling.reset(token)
+    return sum(counts)
+
+
 class _Hook:
     """Shadows a module's `_forward`, and tells those who observe in the context that runs it, not in another thread."""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -10,24 +11,62 @@ from minigrad.data import Loader
 from minigrad.data.arrays import holds_arrays
 from minigrad.engine.trial import evaluate
 from minigrad.nn import Loss, Module, no_grad
+from minigrad.nn.module import count_parameters
+from minigrad.nn.observe import multiply_adds
 from minigrad.nn.parameter import Array
 from minigrad.train.form import Form
 from minigrad.train.metrics import Means, Metrics
 
+# Multiply-adds for each module, from which on a program for a single batch pays: to make it takes some 1 ms for each.
+# In that time the eager forward does 3e6 (convolutions) to 4e7 (products of matrices), a program up to three times that.
+WORTH = 7e7
+FEW = 8  # samples, for which it never does
 
-def forward(model: Module, batches: Loader, compiled: bool = True) -> Callable[[Array], Array]:
-    """Return a function x -> outputs in evaluation mode; compiled if that can be, and pays: for more than one batch."""
-    if compiled and len(batches) > 1 and not engine.why_eager(model):
-        outputs_of: Callable[[Array], Array] = model.compiled()
+
+class Forward:
+    """A model in evaluation mode: compiled where that can be and pays, and once for all evaluations from then on.
+
+    Arguments:
+        compiled: whether that is wanted.
+    """
+
+    def __init__(self, compiled: bool = True) -> None:
+        self.compiled = compiled
+        self._made: Any = None
+
+    def of(self, model: Module, batches: Loader) -> Callable[[Array], Array]:
+        """Return a function x -> outputs for these batches."""
+        is_made = self._made is not None and self._made.model is model
+        pays = is_made or len(batches) > 1 or _is_worth_a_program(model, batches)
+        if not self.compiled or not pays or engine.why_eager(model):
+            return partial(evaluate, model)
+        if not is_made:
+            self._made = model.compiled()
+        outputs_of: Callable[[Array], Array] = self._made
         return outputs_of
-    return partial(evaluate, model)
+
+
+def _is_worth_a_program(model: Module, batches: Loader) -> bool:
+    """Return whether a single batch is so much work that making a program for it takes less."""
+    samples, modules = len(batches.data), sum(1 for _ in model.modules())
+    if samples <= FEW:
+        return False
+    x, _ = batches.batch(np.arange(1))
+    places = x.size if x.dtype.kind in "iu" or x.ndim < 2 else x.size // x.shape[1]
+    if samples * places * count_parameters(model.parameters()) < WORTH * modules:  # each weight once for each place
+        return False
+    try:
+        work = samples * multiply_adds(model, x.shape, x.dtype)
+    except ValueError:  # what no layer takes, in whose words it is to be refused
+        return False
+    return work >= WORTH * modules
 
 
 def measure(
-    model: Module, loss: Loss, metrics: Metrics | None, batches: Loader, compiled: bool = True
+    model: Module, loss: Loss, metrics: Metrics | None, batches: Loader, forward: Forward | None = None
 ) -> dict[str, float]:
     """Return the means of the loss and the metrics."""
-    means, outputs_of = Means(loss, metrics), forward(model, batches, compiled)
+    means, outputs_of = Means(loss, metrics), (forward or Forward()).of(model, batches)
     with no_grad():
         for x, y in batches:
             outputs = outputs_of(x)
@@ -35,7 +74,7 @@ def measure(
     return means.result()
 
 
-def apply(model: Module, batches: Loader, compiled: bool = True) -> Array:
+def apply(model: Module, batches: Loader, forward: Forward | None = None) -> Array:
     """Return the outputs for all samples, in numbers that the model takes.
 
     Raises:
@@ -46,7 +85,7 @@ def apply(model: Module, batches: Loader, compiled: bool = True) -> Array:
     if one is not None and one.ndim == 1 and form.takes_one(one):
         raise _is_one_sample(one)
     batches = form.of(batches)
-    outputs_of = forward(model, batches, compiled)
+    outputs_of = (forward or Forward()).of(model, batches)
     try:
         return np.concatenate([outputs_of(x) for x, _ in batches])
     except ValueError:

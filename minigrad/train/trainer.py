@@ -21,7 +21,7 @@ from minigrad.train.batches import UNCHANGED, Data, X, evaluation_batches, refus
 from minigrad.train.callbacks import Callback
 from minigrad.train.checkpoint import read_checkpoint
 from minigrad.train.errors import Terminated, TrainingError
-from minigrad.train.evaluation import apply, measure
+from minigrad.train.evaluation import Forward, apply, measure
 from minigrad.train.form import Form
 from minigrad.train.history import History
 from minigrad.train.metrics import Means, Metrics, is_counted, named, resolve
@@ -116,7 +116,7 @@ class Trainer(ShownAsCall):
         self.settings_at_starts: list[Settings] = []
         self.fingerprints: dict[str, dict[str, str] | None] = {}
         self.reasons_said: set[str] = set()
-        self._reporter = Silence()
+        self._reporter, self._evaluations = Silence(), Forward()
 
     def _check_arguments(self) -> None:
         for callback in self.callbacks:
@@ -305,7 +305,7 @@ class Trainer(ShownAsCall):
         """
         refuse_arrays("evaluate", data, example="evaluate((X, y))")
         batches = evaluation_batches(data, whole("evaluate", "batch_size", batch_size, 1), self._prepared)
-        return measure(self.model, self.loss, self.metrics, Form(self.model, self.loss).of(batches), self.compiled)
+        return measure(self.model, self.loss, self.metrics, Form(self.model, self.loss).of(batches), self._forward)
 
     def predict(self, x: X, batch_size: int = 1000) -> Array:
         """Return the model's outputs in evaluation mode, a row for each sample, in the data's order.
@@ -321,7 +321,11 @@ class Trainer(ShownAsCall):
             raise TypeError("predict: got labels too, want samples alone: predict(X)")
         batch_size = whole("predict", "batch_size", batch_size, 1)
         batches = evaluation_batches(samples_of(x), batch_size, self._prepared, "predict")
-        return apply(self.model, batches, self.compiled)
+        return apply(self.model, batches, self._forward)
+
+    @property
+    def _forward(self) -> Forward:
+        return self._evaluations if self.compiled else Forward(compiled=False)
 
     @contextmanager
     def validation_weights(self) -> Iterator[None]:
@@ -334,6 +338,6 @@ class Trainer(ShownAsCall):
     def _validate(self, checks: Loader) -> dict[str, float]:
         start = perf_counter()
         with self.validation_weights():
-            measured = measure(self.model, self.loss, self.metrics, checks, self.compiled)
+            measured = measure(self.model, self.loss, self.metrics, checks, self._forward)
         seconds = {"val_seconds": perf_counter() - start}
         return {f"val_{name}": value for name, value in measured.items()} | seconds
