@@ -27,7 +27,7 @@ def training_batches(data: Data, batch_size: int, seed: int, epochs_done: int) -
     return batches
 
 
-def evaluation_batches(data: Data, batch_size: int, prepared: Preparation, what: str = "data") -> Loader:
+def evaluation_batches(data: Data, batch_size: int, prepared: Preparation, what: str) -> Loader:
     """Return the batches of an evaluation: all samples, in order, never augmented.
 
     Arguments:

@@ -59,6 +59,7 @@ class Trainer(ShownAsCall):
         batches: the training batches. columns: those that a row of this fit has. means: running means of the epoch.
         is_resumed: whether the next fit, or the one that is starting, completes an interrupted one.
 
+    >>> import numpy as np
     >>> from minigrad import nn, optim
     >>> model = nn.Linear(3, 2, rng=0)
     >>> trainer = Trainer(model, nn.CrossEntropyLoss(), optim.SGD(model.parameters(), lr=0.1), progress=False)
@@ -304,7 +305,8 @@ class Trainer(ShownAsCall):
             ValueError: for data without a Loader after a fit whose Loader normalised.
         """
         refuse_arrays("evaluate", data, example="evaluate((X, y))")
-        batches = evaluation_batches(data, whole("evaluate", "batch_size", batch_size, 1), self._prepared)
+        batch_size = whole("evaluate", "batch_size", batch_size, 1)
+        batches = evaluation_batches(data, batch_size, self._prepared, "evaluate")
         return measure(self.model, self.loss, self.metrics, Form(self.model, self.loss).of(batches), self._forward)
 
     def predict(self, x: X, batch_size: int = 1000) -> Array:
