@@ -17,8 +17,9 @@ from minigrad.nn.parameter import Array
 from minigrad.train.form import Form
 from minigrad.train.metrics import Means, Metrics
 
-# Multiply-adds for each module, from which on a program for a single batch pays: to make it takes some 1 ms for each.
-# In that time the eager forward does 3e6 (convolutions) to 4e7 (products of matrices), a program up to three times that.
+# Multiply-adds for each module from which on a program for a single batch pays. To make it takes some 1 ms for each; in
+# that time the eager forward does 3e6 (convolutions) to 4e7 (products of matrices), and a program up to three
+# times as many.
 WORTH = 7e7
 FEW = 8  # samples, for which it never does
 
