@@ -326,3 +326,15 @@ def test_a_process_trains_once(tmp_path: Path) -> None:
     missing = replace(contestants.NUMPY, name=contestants.SKLEARN.name)
     with pytest.raises(LeftOutError, match=r"sklearn|BatchNorm"):
         processes.process(missing, tmp_path)
+
+
+def test_jobs_side_by_side(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("joblib", reason="joblib comes with scikit-learn, which only the benchmarks want")
+    jobs = import_module("benchmarks.parallel_jobs")
+    monkeypatch.setattr("minigrad.engine.threads._chosen", None)
+    for name, value in {"EXPONENTS": (2.0, 3.0), "EPOCHS": 1, "SAMPLES": 100, "ROUNDS": 1}.items():
+        monkeypatch.setattr(jobs, name, value)
+    jobs.main()
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert lines[-1].endswith("s for 2 trainings, 1.00 of joblib's")
