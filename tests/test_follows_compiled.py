@@ -61,6 +61,13 @@ def test_compiled_outputs_follow_every_attribute(case: ModuleCase) -> None:
     assert count or not [name for name in vars(module) if not name.startswith("_")]
 
 
+def test_samples_that_depend_on_each_other_are_taken_at_once() -> None:
+    """A BatchNorm without running statistics normalises by those of all samples, however many fit into the cache."""
+    model = nn.Sequential(nn.Conv2d(3, 16, 3, rng=0), nn.BatchNorm2d(16, track_running_stats=False), nn.Flatten())
+    x = np.random.default_rng(0).standard_normal((300, 3, 40, 40)).astype(np.float32)
+    np.testing.assert_allclose(model.compiled()(x), evaluated(model)(x), rtol=1e-3, atol=1e-4)
+
+
 def test_a_changed_size_is_refused_where_arrays_are_of_another() -> None:
     """Kernels trust the sizes: a convolution read memory that was not its own, in both modes."""
     for layer, name, shape, want in (

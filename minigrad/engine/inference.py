@@ -15,10 +15,11 @@ from minigrad.engine.support import why_eager
 from minigrad.engine.threads import get_num_threads
 from minigrad.engine.trial import try_model
 from minigrad.engine.watch import Programs, Watch
-from minigrad.nn import Module
+from minigrad.nn import BatchNorm1d, BatchNorm2d, Module
 from minigrad.nn.recording import evaluating
 
 MOST, LEAST = 1024, 32  # samples in one call of the program
+BATCH_NORMS = BatchNorm1d, BatchNorm2d
 CACHE = 2**24  # bytes of its memory: what is between two layers should not go through main memory
 
 
@@ -68,6 +69,8 @@ class CompiledModel:
         if key not in self._fitting:
             if not self._takes_any_number(x):  # one sample without N, or what no layer takes: the whole of it tells
                 return MOST
+            if any(isinstance(norm, BATCH_NORMS) and norm.running is None for norm in self.model.modules()):
+                return len(x)  # whose outputs depend on all samples at once
             size = MOST
             while size > LEAST and self._bytes(size, x) > CACHE:
                 size //= 2
