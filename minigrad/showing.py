@@ -10,6 +10,14 @@ import numpy as np
 LONGEST = 60  # characters of one argument
 
 
+def is_terminal(stream: object) -> bool:
+    """Return whether a stream is a terminal. Not every object that stands for one can say so."""
+    try:
+        return bool(stream.isatty())  # type: ignore[attr-defined]  # which is what is tried
+    except (AttributeError, ValueError):  # the latter of a closed one
+        return False
+
+
 class ShownAsCall:
     """Is shown as a call of its class: with the constructor's arguments that are not the defaults, as they are now.
 

@@ -6,6 +6,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from io import TextIOWrapper
 from typing import Any
 
 import minigrad
@@ -53,11 +54,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the arguments; by default those of the process.
     """
     try:
+        _let_all_characters_pass()
         args = parse(argv)
         with _warnings_in_a_line(args.parser.prog):
             return _run(args)
     except SystemExit as ending:  # of the parser: help, or wrong arguments
         return int(ending.code or 0)
+
+
+def _let_all_characters_pass() -> None:
+    """Have names shown that standard output and error cannot encode: with escapes, not as an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _close_output() -> None:
+    """Let nothing that is left to be written to standard output fail again when the process ends."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager
@@ -72,19 +87,30 @@ def _warnings_in_a_line(prog: str) -> Iterator[None]:
         yield
 
 
+def _flush() -> None:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError:  # a full disk
+        _close_output()
+        raise
+
+
 def _run(args: argparse.Namespace) -> int:
     from minigrad.cli.errors import EXPECTED, explain
     from minigrad.train import Terminated
 
     try:
         code: int = args.run(args)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # it is None where the shell has closed it
+            _flush()
     except KeyboardInterrupt as ending:
         is_terminated = isinstance(ending, Terminated)
         print(f"{args.parser.prog}: {'terminated' if is_terminated else 'interrupted'}", file=sys.stderr)
         return TERMINATED if is_terminated else INTERRUPTED
     except BrokenPipeError:  # of `minigrad predict ... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _close_output()
         return 1
     except EXPECTED as error:
         print(f"{args.parser.prog}: error: {explain(error)}", file=sys.stderr)

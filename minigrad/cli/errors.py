@@ -4,6 +4,7 @@ import importlib
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 from minigrad.data import DatasetError
@@ -18,11 +19,20 @@ class CommandError(Exception):
     """A command that cannot do what it was asked to. The message is for the user."""
 
 
-EXPECTED = (CommandError, DatasetError, LayerError, TrainingError, OSError)
+EXPECTED = (CommandError, DatasetError, LayerError, TrainingError, OSError, MemoryError)
+
+
+def require_packages(*names: str) -> None:
+    """Raise CommandError unless these packages are there: at a command's start, for what it needs at its end."""
+    lacking = [name for name in names if find_spec(name) is None]
+    if lacking:
+        raise CommandError(f"this needs {' and '.join(lacking)}: pip install {' '.join(lacking)}")
 
 
 def explain(error: Exception) -> str:
     """Return the message of an expected error."""
+    if isinstance(error, MemoryError):
+        return f"there is not enough memory{f': {error}' if str(error) else ''}"
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{error.filename}: {error.strerror}"
     return str(error)

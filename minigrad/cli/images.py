@@ -1,5 +1,7 @@
 """Images in files of a user, as a model wants them."""
 
+import sys
+from io import BytesIO
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -8,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from minigrad.cli.errors import CommandError
-from minigrad.data import read_idx
+from minigrad.data.idx import parse_idx, uncompress
 from minigrad.data.pictures import eight_bits
 
 Array = npt.NDArray[Any]
@@ -21,7 +23,7 @@ def read_images(file: str, shape: list[int], invert: bool) -> Array:
     What kind of file it is, is told by its content.
 
     Arguments:
-        file: IDX (gzipped or not), .npy, or any image that Pillow reads.
+        file: IDX (gzipped or not), .npy, or any image that Pillow reads; "-" for standard input.
         shape: (1, height, width), what the model wants.
         invert: whether dark is to become light.
 
@@ -29,13 +31,13 @@ def read_images(file: str, shape: list[int], invert: bool) -> Array:
         CommandError: if it is none of these, or has another size.
         OSError: if it cannot be read.
     """
-    start = _first_bytes(file)
-    if start.startswith(NPY):
-        images = _as_images(file, _read_npy(file), shape)
-    elif start.startswith(GZIP) or _is_idx(start):
-        images = _as_images(file, read_idx(file), shape)
+    content = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()  # once: it may be a pipe
+    if content.startswith(NPY):
+        images = _as_images(file, _parse_npy(file, content), shape)
+    elif content.startswith(GZIP) or _is_idx(content[:4]):
+        images = _as_images(file, parse_idx(uncompress(content, file), file), shape)
     else:
-        return _read_picture(file, shape, invert)
+        return _read_picture(file, content, shape, invert)
     if invert:
         images = (255 if images.dtype == np.uint8 else np.float32(1)) - images
     return images
@@ -46,15 +48,10 @@ def _is_idx(start: bytes) -> bool:
     return len(start) > 3 and start[:2] == b"\0\0" and start[2] in TYPES and start[3] > 0
 
 
-def _first_bytes(file: str) -> bytes:
-    with Path(file).open("rb") as opened:
-        return opened.read(len(NPY))
-
-
-def _read_npy(file: str) -> Array:
+def _parse_npy(file: str, content: bytes) -> Array:
     try:
-        array: Array = np.load(file, allow_pickle=False)
-    except (ValueError, EOFError) as error:
+        array: Array = np.load(BytesIO(content), allow_pickle=False)
+    except Exception as error:  # a damaged header is Python code that may raise anything
         raise CommandError(f"{file}: not an array that can be read: {error}") from None
     return array
 
@@ -81,20 +78,20 @@ def _as_pixels(file: str, array: Array) -> Array:
     return array.astype(np.float32 if kind == "floats" else np.uint8)
 
 
-def _read_picture(file: str, shape: list[int], invert: bool) -> Array:
+def _read_picture(file: str, content: bytes, shape: list[int], invert: bool) -> Array:
     try:
         from PIL import ExifTags, Image, ImageOps
     except ImportError:
         raise CommandError(f"{file}: images need Pillow: pip install minigrad[image]") from None
     ground = 255 if invert else 0  # behind what is transparent, and beside what is not square
     try:
-        with Image.open(file) as opened:
+        with Image.open(BytesIO(content)) as opened:
             picture = eight_bits(opened, ground)
             turned = ExifTags.Base.Orientation
             picture.getexif()[turned] = opened.getexif().get(turned, 1)  # which not every conversion keeps
             picture = ImageOps.exif_transpose(picture)
             _, height, width = shape
             pixels = np.asarray(ImageOps.pad(picture.convert("L"), (width, height), color=ground))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except Exception as error:  # of Pillow's readers, which raise anything for what is damaged
         raise CommandError(f"{file}: neither an image that can be read, nor IDX, nor .npy: {error}") from None
     return (255 - pixels if invert else pixels).reshape(1, *shape)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from minigrad import engine, nn
+from minigrad import engine, kernels, nn
 from minigrad.cli.errors import CommandError
 from minigrad.cli.run_folder import Config
 from minigrad.data import ArrayDataset
@@ -58,14 +58,15 @@ def probabilities(config: Config, model: nn.Module, images: Array) -> Array:
         return nn.Softmax(dim=1)(scores)
 
 
-def require_threads() -> None:
-    """Raise CommandError where the environment asks for threads in a way that cannot be understood."""
+def require_environment() -> None:
+    """Raise CommandError where the environment asks for threads or kernels in a way that cannot be understood."""
     try:
         engine.get_num_threads()
+        kernels.backend()
     except ValueError as error:
         raise CommandError(str(error)) from None
 
 
 def _scores(config: Config, model: nn.Module, data: ArrayDataset) -> Array:
-    require_threads()
+    require_environment()
     return apply(model, config.loader(data))

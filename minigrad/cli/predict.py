@@ -20,7 +20,9 @@ def add(commands: Commands) -> None:
     """Add the command `predict`."""
     parser = add_command(commands, "predict", run, "say what the model of a run sees in images", EXAMPLE)
     parser.add_argument("run_folder", metavar="RUN_FOLDER", help="folder that `minigrad train` wrote")
-    parser.add_argument("files", nargs="+", metavar="FILE", help="an image, an IDX file (.gz too), or a .npy file")
+    parser.add_argument(
+        "files", nargs="+", metavar="FILE", help="an image, an IDX file (.gz too), or a .npy file; - is standard input"
+    )
     parser.add_argument("--top", type=kinds.count, default=1, metavar="K", help="name the K most probable classes")
     parser.add_argument("--invert", action="store_true", help="the images are dark on a light ground")
     parser.add_argument("--json", action="store_true", help="print JSON")

@@ -1,8 +1,9 @@
 """A run's folder: what `minigrad train` writes there, and getting the model and its data back from it."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
+from math import isfinite
 from pathlib import Path
 from typing import Any, Self
 
@@ -25,6 +26,16 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "resnet18": models.resnet18,
     "resnet34": models.resnet34,
     "efficientnet_lite0": models.efficientnet_lite0,
+}
+
+
+# Of the options those that are read again, and what they have to be.
+OPTIONS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "dataset": ("a name", lambda value: isinstance(value, str)),
+    "seed": ("a whole number of at least 0", lambda value: _are([value], int) and value >= 0),
+    "limit": ("null or a whole number above 0", lambda value: value is None or (_are([value], int) and value > 0)),
+    "validation": ("a number above 0", lambda value: _are([value], (int, float)) and value > 0),
+    "label_smoothing": ("from 0 to 1", lambda value: _are([value], (int, float)) and 0 <= value <= 1),
 }
 
 
@@ -65,11 +76,39 @@ class Config:
         """Read what `save` wrote."""
         try:
             content = json.loads(path.read_text("utf-8"))
-            return cls(**{field.name: content[field.name] for field in fields(cls) if field.name in content})
+            config = cls(**{field.name: content[field.name] for field in fields(cls) if field.name in content})
         except FileNotFoundError:
             raise CommandError(f"{path}: no such file; want a folder that `minigrad train` wrote") from None
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise CommandError(f"{path}: not a configuration that `minigrad train` wrote ({error!r})") from None
+        for what, is_so in config._wanted():
+            if not is_so:
+                raise CommandError(f"{path}: want {what}")
+        return config
+
+    def _wanted(self) -> Iterator[tuple[str, bool]]:
+        """Yield what each field has to be, and whether it is: people edit these files."""
+        yield "dataset to be a name", isinstance(self.dataset, str)
+        yield "classes to be names", _are(self.classes, str) and len(self.classes) > 0
+        yield "shape to be three whole numbers above 0", _are(self.shape, int) and len(self.shape) == 3
+        yield "shape to be three whole numbers above 0", min(self.shape) > 0
+        for name, value in (("mean", self.mean), ("std", self.std)):
+            yield (
+                f"{name} to be a number, or one for each channel",
+                _are(value if _is_list(value) else [value], (int, float)),
+            )
+        yield "std to be above 0", bool(np.min(self.std) > 0)
+        yield (
+            "size to be null or two whole numbers",
+            self.size is None or (_are(self.size, int) and len(self.size) == 2),
+        )
+        yield "channels to be null or a whole number", self.channels is None or _are([self.channels], int)
+        yield f"model to have a name, one of {', '.join(MODELS)}", isinstance(self.model, dict)
+        known = f"model to have a name, one of {', '.join(MODELS)}, got {self.model.get('name')!r}"
+        yield known, self.model.get("name") in [*MODELS]
+        for name, (what, fits) in OPTIONS.items():
+            yield f"options to have {name}, {what}", isinstance(self.options, dict) and name in self.options
+            yield f"options to have {name}, {what}", fits(self.options[name])
 
     def build_model(self, rng: np.random.Generator | None = None) -> nn.Module:
         """Return the model with initial weights."""
@@ -96,6 +135,20 @@ class Parts:
     train: ArrayDataset
     validation: ArrayDataset
     test: ArrayDataset
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, list)
+
+
+def _are(values: object, kinds: type | tuple[type, ...]) -> bool:
+    """Return whether this is a list of such values. A number is finite, and true and false are none."""
+    return isinstance(values, list) and all(
+        isinstance(value, kinds)
+        and not isinstance(value, bool)
+        and not (isinstance(value, float) and not isfinite(value))
+        for value in values
+    )
 
 
 def load_parts(options: Mapping[str, Any], folder: str | None) -> Parts:
@@ -127,7 +180,9 @@ def load_run(folder: str) -> tuple[Config, nn.Module]:
     try:
         model = config.build_model()
         model.load_state_dict(state)
-    except (ValueError, TypeError, KeyError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # of constructors that get what somebody has written into the file
         raise CommandError(f"{path} is not the model that {CONFIG} describes: {error}") from None
     return config, model.eval()
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from minigrad import nn, optim
-from minigrad.cli.errors import CommandError
+from minigrad.cli.errors import CommandError, require_packages
 from minigrad.cli.info import versions
-from minigrad.cli.measure import measure, require_threads
+from minigrad.cli.measure import measure, require_environment
 from minigrad.cli.report import Result, final_text, opening_text, write_pictures
 from minigrad.cli.run_folder import CHECKPOINT, CONFIG, HISTORY, METRICS, MODEL, Config, load_parts, write_json
 from minigrad.cli.train import OPTIMIZERS, STRUCTURE
@@ -65,7 +65,8 @@ def train(
         NonFiniteError: the loss became NaN or infinite; what came before has been kept.
         CommandError, DatasetError, TrainingError, OSError: for what makes a run impossible.
     """
-    require_threads()
+    require_environment()
+    require_packages("safetensors")
     parts = load_parts(options, folder)
     config, model = begin(options, parts.train)
     batches = training_batches(config, parts.train)
@@ -94,7 +95,10 @@ def train(
 def new_model(options: Options, data: ArrayDataset) -> tuple[Config, nn.Module]:
     """Return the configuration of a run, and its model with initial weights."""
     config = describe(options, data)
-    return config, config.build_model(np.random.default_rng(options["seed"]))
+    try:
+        return config, config.build_model(np.random.default_rng(options["seed"]))
+    except (ValueError, OverflowError) as error:
+        raise CommandError(f"--model {options['model']}: {error}") from None
 
 
 def describe(options: Options, data: ArrayDataset) -> Config:

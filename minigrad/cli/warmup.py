@@ -4,11 +4,14 @@ import argparse
 import os
 import signal
 import sys
+from collections.abc import Iterable, Iterator
+from importlib.util import find_spec
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 from minigrad.cli.parser import Commands, add_command
 from minigrad.kernels.compiling import listening
+from minigrad.showing import is_terminal
 
 if TYPE_CHECKING:
     from minigrad.engine.warmup import Task
@@ -27,6 +30,7 @@ def add(commands: Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     """Compile in as many processes as there are processors, showing a bar, and say how many kernels and how long."""
     from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
     from multiprocessing import get_context
 
     from minigrad import engine
@@ -44,20 +48,28 @@ def run(args: argparse.Namespace) -> int:
         raise CommandError("what is compiled could not be kept")
     if not os.access(directory, os.W_OK):
         raise CommandError(f"what is compiled could not be kept: {directory} can only be read")
-    from rich.console import Console
-    from rich.progress import Progress
-
     start = perf_counter()
     work = [(task, dtype) for dtype in ("float32", "float64")[: 1 + args.all] for task in tasks()]
-    console = Console(quiet=args.quiet or not sys.stdout.isatty())
     count = min(available_processors(), MOST_PROCESSES)
     processes = ProcessPoolExecutor(count, get_context("spawn"), initializer=_end_at_ctrl_c)
-    with processes, Progress(console=console, transient=True) as bar:
+    with processes:
         done = processes.map(_compile, *zip(*work, strict=True))
-        compiled = sum(bar.track(done, total=len(work), description="compiling"))
+        try:
+            compiled = sum(_with_bar(done, len(work), not args.quiet and is_terminal(sys.stdout)))
+        except BrokenProcessPool:
+            raise CommandError("a process that compiled ended; is there memory for it?") from None
     if not args.quiet:
         print(f"{compiled} kernels compiled in {perf_counter() - start:.1f} s; they are kept in {user_cache()}")
     return 0
+
+
+def _with_bar(done: Iterator[int], total: int, is_shown: bool) -> Iterable[int]:
+    """Return the same, with a bar that moves on where one is to be shown and rich is there to show it."""
+    if not is_shown or find_spec("rich") is None:
+        return done
+    from rich.progress import track
+
+    return track(done, "compiling", total, transient=True)
 
 
 def _end_at_ctrl_c() -> None:

@@ -1,5 +1,6 @@
 """Obtaining a data set over the network: from any of its mirrors, checked, whole or not at all."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 from minigrad.data.catalog import File, Source, source
@@ -27,6 +28,8 @@ def fetch(name: str, folder: FilePath | None = None) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for file in wanted.files:
         if not _is_there(wanted, folder, file):
+            if find_spec("pooch") is None:
+                raise DatasetError("downloading needs the package pooch: pip install pooch")
             _download(wanted, file, folder / f"{file.name}.gz")
     return folder
 

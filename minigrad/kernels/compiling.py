@@ -4,6 +4,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from minigrad.showing import is_terminal
+
 Listener = Callable[[str], None]
 
 SENTENCE = "compiling kernels, once on this machine (`minigrad warmup` compiles all of them)"
@@ -41,5 +43,5 @@ def tell(kernel: str) -> None:
         listener(kernel)
     if not _listeners:
         _untold.append(kernel)
-        if len(_untold) == MANY and sys.stderr is not None and sys.stderr.isatty():
+        if len(_untold) == MANY and is_terminal(sys.stderr):
             print(f"minigrad: {SENTENCE}", file=sys.stderr)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -52,15 +53,24 @@ def _is_worth_a_program(model: Module, batches: Loader) -> bool:
     samples, modules = len(batches.data), sum(1 for _ in model.modules())
     if samples <= FEW:
         return False
-    x, _ = batches.batch(np.arange(1))
-    places = x.size if x.dtype.kind in "iu" or x.ndim < 2 else x.size // x.shape[1]
+    shape, dtype = _form_of_one(batches)
+    places = prod(shape) if dtype.kind in "iu" or len(shape) < 2 else prod(shape) // shape[1]
     if samples * places * count_parameters(model.parameters()) < WORTH * modules:  # each weight once for each place
         return False
     try:
-        work = samples * multiply_adds(model, x.shape, x.dtype)
+        work = samples * multiply_adds(model, shape, dtype)
     except ValueError:  # what no layer takes, in whose words it is to be refused
         return False
     return work >= WORTH * modules
+
+
+def _form_of_one(batches: Loader) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Return shape and dtype of a batch of one sample. Where the samples are arrays none is made for it."""
+    data = batches.data
+    if not holds_arrays(data):
+        x, _ = batches.batch(np.arange(1))
+        return x.shape, x.dtype
+    return (1, *batches.preparation.shape(data.x)), np.dtype(np.float32) if data.x.dtype == np.uint8 else data.x.dtype
 
 
 def measure(

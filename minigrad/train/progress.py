@@ -10,6 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from minigrad.kernels.compiling import once
+from minigrad.showing import is_terminal
 from minigrad.train.callbacks import Callback
 from minigrad.train.history import Row
 
@@ -128,8 +129,8 @@ def reporter(wanted: bool | None) -> Silence:
     """Return what shows the progress on this standard output: nothing if it is not wanted."""
     if wanted is False:
         return Silence()
-    is_terminal = sys.stdout is not None and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
-    return LiveBar() if is_terminal and find_spec("rich") else PlainLines()
+    is_live = is_terminal(sys.stdout) and os.environ.get("TERM") != "dumb"
+    return LiveBar() if is_live and find_spec("rich") else PlainLines()
 
 
 def shown(row: Mapping[str, float]) -> Iterator[tuple[str, str]]:
