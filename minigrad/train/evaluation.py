@@ -50,9 +50,10 @@ class Forward:
 
 def _is_worth_a_program(model: Module, batches: Loader) -> bool:
     """Return whether a single batch is so much work that making a program for it takes less."""
-    samples, modules = len(batches.data), sum(1 for _ in model.modules())
+    samples = len(batches.data)
     if samples <= FEW:
         return False
+    modules = sum(1 for _ in model.modules())
     shape, dtype = _form_of_one(batches)
     places = prod(shape) if dtype.kind in "iu" or len(shape) < 2 else prod(shape) // shape[1]
     if samples * places * count_parameters(model.parameters()) < WORTH * modules:  # each weight once for each place
