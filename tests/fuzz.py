@@ -79,7 +79,8 @@ def targets(folder: Path) -> Iterator[Target]:
     np.save(folder / "array.npy", pixels)
     yield Target("predict a npy", folder / "array.npy", lambda path: ["predict", str(run), str(path)])
     for file in sorted((folder / "data").iterdir()):
-        yield Target(f"predict {file.name}", file, lambda path: ["predict", str(run), str(path)])
+        if file.name.endswith("-x"):
+            yield Target(f"predict {file.name}", file, lambda path: ["predict", str(run), str(path)])
         yield Target(f"verify {file.name}", file, lambda path: ["data", "verify", str(path.parent)])
     for name in ("config.json", "model.safetensors"):
         yield Target(f"evaluate {name}", run / name, lambda path: ["evaluate", str(path.parent)])
@@ -114,7 +115,7 @@ def targets(folder: Path) -> Iterator[Target]:
 
     yield Target("resume last.safetensors", last, resume)
     user = folder / "scale.py"
-    user.write_text("from minigrad import nn\\n\\n\\nclass Scale(nn.Tanh):\\n    pass\\n")
+    user.write_text("from minigrad import nn\n\n\nclass Scale(nn.Tanh):\n    pass\n")
     yield Target("gradcheck scale.py", user, lambda path: ["gradcheck", f"{path}:Scale", "--shape", "3", "2"])
 
 
@@ -163,6 +164,9 @@ def search(folder: Path, count: int, seed: int) -> list[str]:
         with redirect_stdout(io.StringIO()):
             assert train(folder, "--epochs", "1") == 0
         all_targets = list(targets(folder))
+        for target in all_targets:
+            code, wrong = outcome(target.command(target.file))
+            assert (code, wrong) == (0, ""), f"{target.name}, whole: {code} {wrong}"
         for number in range(count):
             target = all_targets[number % len(all_targets)]
             content = target.file.read_bytes()
