@@ -1,6 +1,7 @@
 """The command line where packages are missing, and where standard output is no ordinary one."""
 
 import io
+import json
 import os
 import subprocess
 import sys
@@ -73,6 +74,8 @@ def test_numpy_and_safetensors_are_enough_to_train_in_python(tmp_path):
     ("hidden", "command", "words"),
     [
         ("safetensors", ["train", "mnist"], "this needs safetensors: pip install safetensors"),
+        ("safetensors", ["evaluate", "run"], "this needs safetensors: pip install safetensors"),
+        ("safetensors", ["predict", "run", "a.png"], "this needs safetensors: pip install safetensors"),
         ("numba", ["warmup"], "there is nothing to compile"),
         (
             "pooch",
@@ -177,6 +180,10 @@ def test_predict_reads_pipes_and_standard_input(tmp_path, monkeypatch, capsys):
         ("shape", "[1, 6]", "want shape to be three whole numbers above 0"),
         ("classes", "[]", "want classes to be names"),
         ("size", "[3]", "want size to be null or two whole numbers"),
+        ("size", "[1e30, 1e30]", "want size to be null or two whole numbers from 1 to 65535"),
+        ("channels", "1000000000000000000000", "want channels to be null or a whole number from 1 to 65535"),
+        ("mean", "[0, 0, 0]", "want mean to be a number, or one for each channel"),
+        ("mean", "1000000000000000000000000000000", "want mean to be below 1e+18"),
         ("options", "{}", "want options to have dataset, a name"),
         (
             "model",
@@ -186,13 +193,29 @@ def test_predict_reads_pipes_and_standard_input(tmp_path, monkeypatch, capsys):
     ],
 )
 def test_a_configuration_that_somebody_edited(field, value, words, tmp_path, capsys):
-    import json
-
     run = train_toy(tmp_path)
     config = json.loads((run / "config.json").read_text())
     (run / "config.json").write_text(json.dumps(config | {field: json.loads(value)}))
     capsys.readouterr()
     assert main(["evaluate", str(run)]) == 1
+    assert words in one_line(capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"model": {"name": "mlp", "in_features": 30, "hiden": [8]}}, "unexpected keyword argument 'hiden'"),
+        ({"options": "batch_norm"}, "config.json: want options to have batch_norm"),
+    ],
+)
+def test_a_configuration_that_finetune_cannot_take(change, words, tmp_path, capsys):
+    run = train_toy(tmp_path)
+    config = json.loads((run / "config.json").read_text())
+    if lacking := change.pop("options", None):
+        del config["options"][lacking]
+    (run / "config.json").write_text(json.dumps(config | change))
+    capsys.readouterr()
+    assert main(["finetune", "toy", "--weights", str(run), "--quiet", "--out", str(tmp_path / "tuned")]) == 1
     assert words in one_line(capsys.readouterr().err)
 
 
@@ -205,6 +228,54 @@ def test_sizes_that_no_memory_has(tmp_path, capsys):
     assert "lies.npy: not an array that can be read" in one_line(capsys.readouterr().err)
     assert main(["train", "toy", "--hidden", "100000000000000", "--epochs", "1", "--out", str(tmp_path / "x")]) == 1
     assert "there is not enough memory" in one_line(capsys.readouterr().err)
+
+
+def test_what_predict_cannot_read_is_one_line(tmp_path, monkeypatch, capsys):
+    run = train_toy(tmp_path)
+    monkeypatch.setattr(sys, "stdin", None)
+    empty, text, deep = tmp_path / "empty", tmp_path / "text.csv", tmp_path / "deep.npy"
+    empty.touch()
+    text.write_text("1,2,3\n")
+    np.save(deep, np.full((1, 6, 5), 60000, np.uint16))
+    for file, words in {
+        "-": "-: standard input is closed",
+        empty: "empty: the file is empty",
+        text: "text.csv: neither an image of a known format, nor IDX, nor .npy\n",
+        deep: "want integers from 0 to 255, got 60000 to 60000; scale them: images / largest * 255, as uint8",
+        tmp_path / "two\nlines": "two lines: No such file or directory",
+        tmp_path: "Is a directory",
+    }.items():
+        capsys.readouterr()
+        assert main(["predict", str(run), str(file)]) == 1
+        assert words in one_line(capsys.readouterr().err)
+
+
+def test_what_pillow_logs_is_not_said_beside_the_error(tmp_path, capfd):
+    """Of a TIFF with too many samples Pillow says two things: one raised, one logged."""
+    image = pytest.importorskip("PIL.Image")
+    run, file = train_toy(tmp_path), tmp_path / "a.tif"
+    image.fromarray(np.zeros((6, 5, 3), np.uint8)).save(file)
+    content = bytearray(file.read_bytes())
+    at = content.index(b"\x15\x01\x03\x00")  # the tag SamplesPerPixel, a short
+    content[at + 8 : at + 10] = b"\xff\xd7"
+    file.write_bytes(content)
+    code = "import sys; from minigrad.cli import main; sys.exit(main(sys.argv[1:]))"
+    done = subprocess.run([sys.executable, "-c", code, "predict", str(run), str(file)], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "neither an image" in one_line(done.stderr)
+
+
+@pytest.mark.parametrize("name", ["MINIGRAD_KERNELS", "MINIGRAD_NUM_THREADS"])
+def test_an_environment_that_cannot_be_understood(name, tmp_path):
+    environment, words = os.environ | {name: "abc"}, f"{name}='abc': want"
+    info, warmup = (
+        subprocess.run([sys.executable, "-m", "minigrad", command], env=environment, capture_output=True, text=True)
+        for command in ("info", "warmup")
+    )
+    assert info.returncode == 0, info.stderr
+    assert words in info.stdout
+    assert warmup.returncode == 1
+    assert words in one_line(warmup.stderr)
 
 
 def test_kernels_that_do_not_exist(tmp_path):

@@ -44,7 +44,7 @@ def _add_transfer(parser: Parser) -> None:
     )
     group.add_argument(
         "--image-size",
-        type=kinds.count,
+        type=kinds.pixels,
         metavar="PIXELS",
         help="height and width to which images are brought (default: those that the weights were made with, if "
         "that is known, or their own; smaller ones are faster)",

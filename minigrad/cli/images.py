@@ -1,5 +1,6 @@
 """Images in files of a user, as a model wants them."""
 
+import logging
 import sys
 from io import BytesIO
 from math import prod
@@ -31,7 +32,7 @@ def read_images(file: str, shape: list[int], invert: bool) -> Array:
         CommandError: if it is none of these, or has another size.
         OSError: if it cannot be read.
     """
-    content = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()  # once: it may be a pipe
+    content = _read(file)
     if content.startswith(NPY):
         images = _as_images(file, _parse_npy(file, content), shape)
     elif content.startswith(GZIP) or _is_idx(content[:4]):
@@ -41,6 +42,19 @@ def read_images(file: str, shape: list[int], invert: bool) -> Array:
     if invert:
         images = (255 if images.dtype == np.uint8 else np.float32(1)) - images
     return images
+
+
+def _read(file: str) -> bytes:
+    """Return all bytes of a file, which is read once: it may be a pipe."""
+    if file != "-":
+        content = Path(file).read_bytes()
+    elif sys.stdin is None:
+        raise CommandError("-: standard input is closed")
+    else:
+        content = sys.stdin.buffer.read()
+    if not content:
+        raise CommandError(f"{file}: the file is empty")
+    return content
 
 
 def _is_idx(start: bytes) -> bool:
@@ -74,15 +88,17 @@ def _as_pixels(file: str, array: Array) -> Array:
     if array.dtype.kind not in "fiu":
         raise CommandError(f"{file}: want integers from 0 to 255 or floats from 0 to 1, got {array.dtype}")
     if not (array.min() >= 0 and array.max() <= top):  # said so that NaN is out of range, too
-        raise CommandError(f"{file}: want {kind} from 0 to {top}, got {array.min():g} to {array.max():g}")
+        remedy = f"scale them: images / largest{' * 255, as uint8' if kind == 'integers' else ''}"
+        raise CommandError(f"{file}: want {kind} from 0 to {top}, got {array.min():g} to {array.max():g}; {remedy}")
     return array.astype(np.float32 if kind == "floats" else np.uint8)
 
 
 def _read_picture(file: str, content: bytes, shape: list[int], invert: bool) -> Array:
     try:
-        from PIL import ExifTags, Image, ImageOps
+        from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
     except ImportError:
         raise CommandError(f"{file}: images need Pillow: pip install minigrad[image]") from None
+    logging.getLogger("PIL").addHandler(logging.NullHandler())  # errors are said here, in one line
     ground = 255 if invert else 0  # behind what is transparent, and beside what is not square
     try:
         with Image.open(BytesIO(content)) as opened:
@@ -92,6 +108,8 @@ def _read_picture(file: str, content: bytes, shape: list[int], invert: bool) -> 
             picture = ImageOps.exif_transpose(picture)
             _, height, width = shape
             pixels = np.asarray(ImageOps.pad(picture.convert("L"), (width, height), color=ground))
+    except UnidentifiedImageError:
+        raise CommandError(f"{file}: neither an image of a known format, nor IDX, nor .npy") from None
     except Exception as error:  # of Pillow's readers, which raise anything for what is damaged
         raise CommandError(f"{file}: neither an image that can be read, nor IDX, nor .npy: {error}") from None
     return (255 - pixels if invert else pixels).reshape(1, *shape)

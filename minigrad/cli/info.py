@@ -52,8 +52,16 @@ def versions() -> dict[str, str]:
         "python": platform.python_version(),
         "numpy": np.__version__,
         **packages,
-        "kernels": kernels.backend(),
+        "kernels": _backend(),
     }
+
+
+def _backend() -> str:
+    """Return which kernels run, or what is wrong with the environment's wish for others."""
+    try:
+        return kernels.backend()
+    except ValueError as error:
+        return str(error)
 
 
 def _version(package: str) -> str:
@@ -103,12 +111,13 @@ def threads() -> dict[str, str]:
 
 def kernel_cache() -> dict[str, str]:
     """Return which kernels run, and where compiled ones are kept. Without Numba there are none."""
-    in_use = {"jit": "jit (compiled by Numba)", "reference": "reference (NumPy)"}[kernels.backend()]
+    backend = _backend()
+    in_use = {"jit": "jit (compiled by Numba)", "reference": "reference (NumPy)"}.get(backend, backend)
     try:
         lines = {"in use": in_use, "cache": f"{user_cache()}, {_content(user_cache().glob('kernels-*'))}"}
     except OSError as error:  # no home folder, or no permission
         lines = {"in use": in_use, "cache": f"none: {error.filename}: {error.strerror}"}
-    if kernels.backend() == "jit":
+    if backend == "jit":
         from minigrad.kernels.jit._jit import cache_directory
 
         folder = cache_directory()

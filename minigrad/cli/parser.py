@@ -5,6 +5,8 @@ from collections.abc import Callable
 from math import inf
 from typing import Any, NoReturn, Protocol
 
+MOST_PIXELS = 65535  # of an image's height or width
+
 
 class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
     """Shows defaults where there is one to show, and descriptions as they are written."""
@@ -76,6 +78,7 @@ def _count_or_share(text: str) -> float:
 
 
 count = _kind(int, lambda n: n >= 1, "a whole number of at least 1")
+pixels = _kind(int, lambda n: 1 <= n <= MOST_PIXELS, f"a whole number from 1 to {MOST_PIXELS}")
 seed = _kind(int, lambda n: n >= 0, "a whole number of at least 0")
 positive = _kind(float, lambda x: 0 < x < inf, "a number above 0")
 not_negative = _kind(float, lambda x: 0 <= x < inf, "a number of at least 0")

@@ -50,12 +50,14 @@ def pretrained_model(options: Options, data: ArrayDataset) -> tuple[Config, nn.M
     config = describe(options | start.options, data)
     arguments = config.model | start.model | ({"head": head} if options["head_hidden"] else {})
     config = replace(config, model=arguments, **start.form, **fitting(shape, [channels, *size]))
-    model = config.build_model(np.random.default_rng(options["seed"]))
     try:
+        model = config.build_model(np.random.default_rng(options["seed"]))
         load_backbone(model, start.state)
         if options["freeze"]:
             models.freeze_backbone(model)
-    except ValueError as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # of constructors that get what somebody has written into config.json
         raise CommandError(f"--weights {path}: {error}") from None
     return config, model
 
@@ -63,6 +65,9 @@ def pretrained_model(options: Options, data: ArrayDataset) -> tuple[Config, nn.M
 def of_run(folder: Path) -> Start:
     """Return what a run has made so far, or in the end."""
     config, best = Config.load(folder / CONFIG), folder / BEST
+    lacking = [name for name in ("model", *STRUCTURE) if name not in config.options]
+    if lacking:
+        raise CommandError(f"{folder / CONFIG}: want options to have {', '.join(lacking)}")
     return Start(
         state=read_weights(best if best.is_file() else folder / MODEL),
         model={name: value for name, value in config.model.items() if name not in ("classes", "head")},

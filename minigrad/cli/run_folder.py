@@ -10,7 +10,8 @@ from typing import Any, Self
 import numpy as np
 
 from minigrad import models, nn
-from minigrad.cli.errors import CommandError
+from minigrad.cli.errors import CommandError, require_packages
+from minigrad.cli.parser import MOST_PIXELS
 from minigrad.data import ArrayDataset, Loader, load, split
 from minigrad.io import atomic_path, load_state
 
@@ -28,6 +29,8 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "efficientnet_lite0": models.efficientnet_lite0,
 }
 
+
+LARGEST_LEVEL = 1e18  # of a mean or a deviation: float32 and int64 have it
 
 # Of the options those that are read again, and what they have to be.
 OPTIONS: dict[str, tuple[str, Callable[[Any], bool]]] = {
@@ -93,16 +96,19 @@ class Config:
         yield "shape to be three whole numbers above 0", _are(self.shape, int) and len(self.shape) == 3
         yield "shape to be three whole numbers above 0", min(self.shape) > 0
         for name, value in (("mean", self.mean), ("std", self.std)):
-            yield (
-                f"{name} to be a number, or one for each channel",
-                _are(value if _is_list(value) else [value], (int, float)),
-            )
+            numbers = value if isinstance(value, list) else [value]
+            is_so = _are(numbers, (int, float)) and len(numbers) in (1, self.channels or self.shape[0])
+            yield f"{name} to be a number, or one for each channel", is_so
+            yield f"{name} to be below {LARGEST_LEVEL:g}", bool(max(map(abs, numbers)) < LARGEST_LEVEL)
         yield "std to be above 0", bool(np.min(self.std) > 0)
         yield (
-            "size to be null or two whole numbers",
-            self.size is None or (_are(self.size, int) and len(self.size) == 2),
+            f"size to be null or two whole numbers from 1 to {MOST_PIXELS}",
+            self.size is None or (_are_sizes(self.size) and len(self.size) == 2),
         )
-        yield "channels to be null or a whole number", self.channels is None or _are([self.channels], int)
+        yield (
+            f"channels to be null or a whole number from 1 to {MOST_PIXELS}",
+            self.channels is None or _are_sizes([self.channels]),
+        )
         yield f"model to have a name, one of {', '.join(MODELS)}", isinstance(self.model, dict)
         known = f"model to have a name, one of {', '.join(MODELS)}, got {self.model.get('name')!r}"
         yield known, self.model.get("name") in [*MODELS]
@@ -137,8 +143,8 @@ class Parts:
     test: ArrayDataset
 
 
-def _is_list(value: object) -> bool:
-    return isinstance(value, list)
+def _are_sizes(values: object) -> bool:
+    return isinstance(values, list) and _are(values, int) and all(1 <= value <= MOST_PIXELS for value in values)
 
 
 def _are(values: object, kinds: type | tuple[type, ...]) -> bool:
@@ -174,6 +180,7 @@ def load_parts(options: Mapping[str, Any], folder: str | None) -> Parts:
 
 def load_run(folder: str) -> tuple[Config, nn.Module]:
     """Return the configuration of a run and its trained model, in evaluation mode."""
+    require_packages("safetensors")
     config = Config.load(Path(folder) / CONFIG)
     path = Path(folder) / MODEL
     state = load_state(path)

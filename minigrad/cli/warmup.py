@@ -35,10 +35,12 @@ def run(args: argparse.Namespace) -> int:
 
     from minigrad import engine
     from minigrad.cli.errors import CommandError
+    from minigrad.cli.measure import require_environment
     from minigrad.engine.threads import available_processors
     from minigrad.engine.warmup import tasks
     from minigrad.files import user_cache
 
+    require_environment()
     if engine.why_nothing():
         raise CommandError(f"there is nothing to compile: {engine.why_nothing()}")
     from minigrad.kernels.jit._jit import cache_directory
