@@ -31,6 +31,7 @@ from minigrad.cli import main as minigrad
 from minigrad.io import save_state, save_torch
 from tests.cli_toy import QUICK, SHAPE, images, raise_in_epoch, toy_in_catalog, train
 
+INDENTED = ("  ", "Remove the file;")  # a list of keys, or the advice of a damaged data set
 CODES = (0, 1, 2)  # of a command that nobody interrupts
 SECONDS = 20.0  # of one command
 MEMORY = 8 << 30  # bytes of addresses for all of them
@@ -174,8 +175,9 @@ def outcome(command: list[str]) -> tuple[int, str]:
         return code, f"exit code {code}"
     if code and not (err.getvalue() + out.getvalue()).strip():
         return code, "no word about what is wrong"
-    if code == 1 and err.getvalue().count("\n") > 1:
-        return code, f"more than one line: {err.getvalue()}"
+    _, *more = err.getvalue().splitlines() or [""]
+    if code == 1 and not all(line.startswith(INDENTED) for line in more):
+        return code, f"more than a line and a list: {err.getvalue()}"
     seconds = time.perf_counter() - start
     return code, f"took {seconds:.0f} s" if seconds > SECONDS else ""
 

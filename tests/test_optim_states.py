@@ -96,9 +96,9 @@ SCHEDULES = {
     ),
 }
 OF_SCHEDULES: list[tuple[str, Any, str]] = [
-    *[(name, {"last_epoch": None}, "want last_epoch of at least 0, got None") for name in SCHEDULES],
-    *[(name, {"last_epoch": 2.5}, "want last_epoch of at least 0, got 2.5") for name in SCHEDULES],
-    *[(name, {"last_epoch": np.nan}, "want last_epoch of at least 0, got nan") for name in SCHEDULES],
+    *[(name, {"last_epoch": None}, "want last_epoch of at least -1, got None") for name in SCHEDULES],
+    *[(name, {"last_epoch": 2.5}, "want last_epoch of at least -1, got 2.5") for name in SCHEDULES],
+    *[(name, {"last_epoch": np.nan}, "want last_epoch of at least -1, got nan") for name in SCHEDULES],
     *[(name, {"_last_lr": ["a"]}, r"want a list of numbers as _last_lr, got \['a'\]") for name in SCHEDULES],
     *[(name, {"last_epoch": 5, "_last_lr": [0.1, 0.2]}, "want the 2 groups that it was") for name in SCHEDULES],
     ("StepLR", {"last_epoch": 5, "base_lrs": [0.1, 0.2]}, "want the 2 groups that it was"),

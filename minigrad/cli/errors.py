@@ -30,15 +30,11 @@ def require_packages(*names: str) -> None:
 
 
 def explain(error: Exception) -> str:
-    """Return the message of an expected error, in one line: names of files may hold line ends."""
-    return " ".join(_message(error).splitlines())
-
-
-def _message(error: Exception) -> str:
+    """Return the message of an expected error."""
     if isinstance(error, MemoryError):
         return f"there is not enough memory{f': {error}' if str(error) else ''}"
     if isinstance(error, OSError) and error.filename and error.strerror:
-        return f"{error.filename}: {error.strerror}"
+        return f"{' '.join(str(error.filename).splitlines())}: {error.strerror}"  # a name may hold line ends
     return str(error)
 
 

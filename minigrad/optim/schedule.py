@@ -292,7 +292,8 @@ def require_state(schedule: object, state: Mapping[str, Any], groups: int, *keys
     require(schedule, isinstance(state, Mapping) and set(keys) <= set(state), f"a state with {', '.join(keys)}", state)
     for name in ("last_epoch", "num_bad_epochs", "cooldown_counter"):
         count = state.get(name, 0)
-        require(schedule, is_whole(count) and bool(count >= 0), f"{name} of at least 0", count)
+        least = -1 if name == "last_epoch" else 0  # PyTorch's of a part of a SequentialLR that has not begun
+        require(schedule, is_whole(count) and bool(count >= least), f"{name} of at least {least}", count)
     for name in ("base_lrs", "_last_lr"):
         lrs = state.get(name, [0.0] * groups)
         fits = isinstance(lrs, (list, tuple)) and all(map(is_real, lrs))
