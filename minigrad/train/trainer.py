@@ -118,6 +118,7 @@ class Trainer(ShownAsCall):
         self.fingerprints: dict[str, dict[str, str] | None] = {}
         self.reasons_said: set[str] = set()
         self._reporter, self._evaluations = Silence(), Forward()
+        self._steps: EagerSteps | CompiledSteps | None = None
 
     def _check_arguments(self) -> None:
         for callback in self.callbacks:
@@ -183,7 +184,6 @@ class Trainer(ShownAsCall):
                 ends.enter_context(terminating())
                 self._prepare(batches, checks, epochs)
                 self._start_callbacks(ends)
-                self._steps: EagerSteps | CompiledSteps | None = None
                 while self.epoch < self.last_epoch and not self.history.stopped:
                     self._run_epoch(batches, checks)
                     given.epoch = batches.epoch
