@@ -328,6 +328,7 @@ def test_a_process_trains_once(tmp_path: Path) -> None:
         processes.process(missing, tmp_path)
 
 
+@needs_engine
 def test_jobs_side_by_side(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("joblib", reason="joblib comes with scikit-learn, which only the benchmarks want")
     jobs = import_module("benchmarks.parallel_jobs")
