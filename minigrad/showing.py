@@ -12,9 +12,10 @@ LONGEST = 60  # characters of one argument
 
 def is_terminal(stream: object) -> bool:
     """Return whether a stream is a terminal. Not every object that stands for one can say so."""
+    isatty = getattr(stream, "isatty", None)
     try:
-        return bool(stream.isatty())  # type: ignore[attr-defined]  # which is what is tried
-    except (AttributeError, ValueError):  # the latter of a closed one
+        return isatty is not None and bool(isatty())
+    except ValueError:  # of a closed one
         return False
 
 

@@ -5,7 +5,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from typing import Any
 
@@ -69,10 +69,14 @@ def _let_all_characters_pass() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _close_output() -> None:
-    """Let nothing that is left to be written to standard output fail again when the process ends."""
-    if sys.stdout is not None:
+def _flush() -> None:
+    """Write what is left of the output. Where that fails, discard it, lest it fails again when the process ends."""
+    try:
+        if sys.stdout is not None:  # it is None where the shell has closed it
+            sys.stdout.flush()
+    except OSError:  # a pipe that nobody reads, a full disk
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise
 
 
 @contextmanager
@@ -87,32 +91,22 @@ def _warnings_in_a_line(prog: str) -> Iterator[None]:
         yield
 
 
-def _flush() -> None:
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError:  # a full disk
-        _close_output()
-        raise
-
-
 def _run(args: argparse.Namespace) -> int:
     from minigrad.cli.errors import EXPECTED, explain
     from minigrad.train import Terminated
 
     try:
         code: int = args.run(args)
-        if sys.stdout is not None:  # it is None where the shell has closed it
-            _flush()
+        _flush()
     except KeyboardInterrupt as ending:
         is_terminated = isinstance(ending, Terminated)
         print(f"{args.parser.prog}: {'terminated' if is_terminated else 'interrupted'}", file=sys.stderr)
         return TERMINATED if is_terminated else INTERRUPTED
-    except BrokenPipeError:  # of `minigrad predict ... | head`
-        _close_output()
-        return 1
     except EXPECTED as error:
+        with suppress(OSError):  # which may be the error
+            _flush()
+        if isinstance(error, BrokenPipeError):  # of `minigrad predict ... | head`
+            return 1
         print(f"{args.parser.prog}: error: {explain(error)}", file=sys.stderr)
         return 1
     return code

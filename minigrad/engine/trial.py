@@ -31,23 +31,27 @@ def evaluate(model: Module, x: Array) -> Array:
         return model(x)
 
 
+def random_layers(model: Module) -> dict[str, Any]:
+    """Return the layers that draw a mask from (seed, step), by their dotted names."""
+    return {name: each for name, each in model.named_modules() if hasattr(each, "seed") and hasattr(each, "step")}
+
+
 def forward_state(model: Module) -> Callable[[], None]:
     """Return what puts back all that a training forward changes: buffers, and the counters of masks."""
     buffers = [(array, array.copy()) for _, array in model.named_buffers()]
-    random: list[Any] = [module for module in model.modules() if hasattr(module, "seed") and hasattr(module, "step")]
-    steps = [module.step for module in random]
+    steps = [(layer, layer.step) for layer in random_layers(model).values()]
 
     def put_back() -> None:
         for array, before in buffers:
             array[...] = before
-        for module, step in zip(random, steps, strict=True):
-            module.step = step
+        for layer, step in steps:
+            layer.step = step
 
     return put_back
 
 
 def rewinding(schedule: LRScheduler) -> Callable[[int], None]:
-    """Return what puts a schedule to so many steps after where it is now, and its optimizer's options with it."""
+    """Return what puts a schedule a number of steps behind where it is now, and its optimizer's options with it."""
     state, groups = schedule.state_dict(), [dict(group) for group in schedule.optimizer.param_groups]
 
     def rewind(steps: int) -> None:

@@ -107,7 +107,8 @@ def load_metadata(path: FilePath) -> dict[str, str]:
 def read_state(path: FilePath) -> tuple[dict[str, Array], dict[str, str]]:
     """Return what `load_state` and `load_metadata` do, having read the file once. Raises as `load_state`."""
     with _opened(path) as file:
-        arrays = {name: _array(path, file, name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
+        names = file.keys()
+        arrays = {name: _array(path, file, name) for name in names}
         metadata = dict(file.metadata() or {})
     if _has_checksum(metadata):
         written = metadata.pop(CHECKSUM, "none")

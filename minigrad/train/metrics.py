@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from minigrad.engine import EpochResult
-from minigrad.nn import BCEWithLogitsLoss, Loss
+from minigrad.engine.base import Judgement
+from minigrad.nn import Loss
 from minigrad.nn.loss import Measured
 from minigrad.nn.parameter import Array
 
@@ -164,9 +165,8 @@ def resolve(metrics: Metrics | None, loss: Loss, outputs: Array, targets: Array)
 
 
 def _accuracy_of(loss: Loss, outputs: Array, targets: Array) -> Metric | None:
-    if outputs.ndim == 2 and targets.ndim == 1 and targets.dtype.kind in "iu":
-        return accuracy
-    return binary_accuracy if isinstance(loss, BCEWithLogitsLoss) else None
+    judgement = Judgement.of(loss, outputs, targets)
+    return None if judgement is None else {"count_correct": accuracy, "count_signs": binary_accuracy}[judgement.kernel]
 
 
 class Means:

@@ -5,18 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from minigrad.nn import Module
+from minigrad.engine.trial import random_layers
 from minigrad.train.errors import TrainingError
 from minigrad.train.history import History
 from minigrad.train.origin import restore_settings, settings
 
 if TYPE_CHECKING:
     from minigrad.train.trainer import Trainer
-
-
-def random_layers(model: Module) -> dict[str, Any]:
-    """Return the layers that draw a mask from (seed, step), by their dotted names."""
-    return {name: each for name, each in model.named_modules() if hasattr(each, "seed") and hasattr(each, "step")}
 
 
 def capture(trainer: Trainer) -> dict[str, Any]:
