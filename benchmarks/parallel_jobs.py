@@ -34,14 +34,14 @@ def train(exponent: float) -> float:
 
 
 def one_at_a_time(count: int) -> None:
-    """Do all jobs in this process, with so many threads."""
+    """Do all jobs in this process, with `count` threads."""
     minigrad.set_num_threads(count)
     for exponent in EXPONENTS:
         train(exponent)
 
 
 def side_by_side(count: int) -> None:
-    """Do them in so many processes, which go on from one call to the next."""
+    """Do them in `count` processes, which go on from one call to the next."""
     joblib.Parallel(count)(joblib.delayed(train)(exponent) for exponent in EXPONENTS)
 
 

@@ -194,7 +194,7 @@ def main() -> None:
 
 
 def search(folder: Path, count: int, seed: int) -> list[str]:
-    """Try so many damaged inputs; return what went wrong."""
+    """Try `count` damaged inputs; return what went wrong."""
     rng, tried, failures = np.random.default_rng(seed), Counter[tuple[str, int]](), []
     with toy_in_catalog(folder):
         with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):

@@ -155,7 +155,7 @@ class TrainingProgram:
     def epoch(
         self, source: Source, order: Array, steps: int, schedule: LRScheduler | None, stops: bool, threads: int
     ) -> Array:
-        """Do so many steps, if it `stops` none behind a loss that is not finite; return the two sums of each."""
+        """Do a number of steps, if it `stops` none behind a loss that is not finite; return the two sums of each."""
         for check in self._lowered.checks:
             check((source.x if check.name == "x" else source.y)[order])
         rewind = rewinding(schedule) if stops and schedule is not None else None

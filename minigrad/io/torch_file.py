@@ -82,7 +82,7 @@ class _Bounded(BufferedReader):
         self.seek(0)
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Return so many bytes, or all that are left."""
+        """Return the next `size` bytes, or all that are left."""
         left = max(self.length - self.tell(), 0)
         return super().read(left if size is None or size < 0 else min(size, left))
 

@@ -57,7 +57,7 @@ class Unpickler:
 
     Arguments:
         file: at the pickle's beginning; afterwards at its end. It reads no more than it has, as BytesIO.
-        storage: returns the storage of a key, of so many numbers of so many bytes.
+        storage: returns the storage of a key, for a count of numbers and their size in bytes.
     """
 
     def __init__(self, file: IO[bytes], storage: Callable[[str, int, int], Storage]) -> None:

@@ -102,7 +102,7 @@ class Storage:
         return self._arrays[key]
 
     def fill(self, data: bytes, is_big: bool) -> None:
-        """Write the numbers: so many bytes of the file, the most significant first or last."""
+        """Write the numbers from these bytes of the file, the most significant first or last."""
         for (dtype, is_conjugate, is_negative), array in self._arrays.items():
             array[...] = _decoded(data, dtype, len(array), is_big)
             if is_conjugate:
@@ -112,7 +112,7 @@ class Storage:
 
 
 def _decoded(data: bytes, dtype: str, count: int, is_big: bool) -> Array:
-    """Return so many numbers as arrays show them."""
+    """Return the first `count` numbers as arrays show them."""
     if dtype == "complex32":
         halves = np.frombuffer(data, ">f2" if is_big else "<f2", 2 * count)
         return halves.astype(np.float32).view(np.complex64)
